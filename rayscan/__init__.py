@@ -1,0 +1,54 @@
+"""Parallel active-learning scans of new-physics parameter spaces, on Ray.
+
+Public names are loaded on first use: ``import rayscan`` starts no Ray and imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Above": "constraints",
+    "Below": "constraints",
+    "Chain": "tools.chain",
+    "Choice": "priors",
+    "Command": "tools.command",
+    "Derived": "priors",
+    "Fixed": "priors",
+    "Function": "tools.function",
+    "Gaussian": "constraints",
+    "HiggsBounds": "tools.higgs",
+    "HiggsSignals": "tools.higgs",
+    "HiggsTools": "tools.higgs",
+    "Log": "priors",
+    "MicrOMEGAs": "tools.micromegas",
+    "Normal": "priors",
+    "SPheno": "tools.spheno",
+    "Scan": "scan",
+    "Space": "space",
+    "SymLog": "priors",
+    "Target": "target",
+    "Tool": "tools.base",
+    "Uniform": "priors",
+    "Window": "constraints",
+    "open_run": "result",
+    "presets": "",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 - the table above is the one list of public names
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'rayscan' has no attribute {name!r}"
+        raise AttributeError(msg)
+    if not _HOME[name]:
+        return importlib.import_module(f"rayscan.{name}")
+    return getattr(importlib.import_module(f"rayscan.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

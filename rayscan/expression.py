@@ -1,0 +1,192 @@
+"""Arithmetic expressions in configuration files, evaluated without ``eval``.
+
+Only numbers, names, ``+ - * / ** %``, parentheses, comparisons and a fixed list of functions exist in the language;
+everything is float64, so that no expression can run away with integers of unbounded size.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rayscan.errors import ExpressionError, did_you_mean
+
+_CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
+_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
+    "abs": (np.abs, 1),
+    "sqrt": (np.sqrt, 1),
+    "exp": (np.exp, 1),
+    "log": (np.log, 1),
+    "log10": (np.log10, 1),
+    "sin": (np.sin, 1),
+    "cos": (np.cos, 1),
+    "tan": (np.tan, 1),
+    "arcsin": (np.arcsin, 1),
+    "arccos": (np.arccos, 1),
+    "arctan": (np.arctan, 1),
+    "arctan2": (np.arctan2, 2),
+    "sinh": (np.sinh, 1),
+    "cosh": (np.cosh, 1),
+    "tanh": (np.tanh, 1),
+    "sign": (np.sign, 1),
+    "min": (np.minimum, 2),
+    "max": (np.maximum, 2),
+    "where": (np.where, 3),
+}
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: np.true_divide,
+    ast.Pow: np.float_power,
+    ast.Mod: np.mod,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+_MAX_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An arithmetic expression of named quantities.
+
+    Parameters
+    ----------
+    text : str
+        For example ``"mA**2 / tanb"``. ``^`` is refused, because it means a power to some and exclusive-or to others.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        The quantities the expression needs.
+
+    Raises
+    ------
+    ExpressionError
+        If `text` is not in the language.
+
+    Examples
+    --------
+    >>> Expression("sqrt(a**2 + b**2)")({"a": 3.0, "b": 4.0})
+    array(5.)
+    """
+
+    text: str
+    names: frozenset[str] = field(init=False, compare=False)
+    _tree: ast.expr = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.text) > _MAX_LENGTH:
+            msg = f"expression of {len(self.text)} characters; at most {_MAX_LENGTH} are accepted"
+            raise ExpressionError(msg)
+        try:
+            tree = ast.parse(self.text.strip(), mode="eval").body
+            names: set[str] = set()
+            _check(tree, self.text, names)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            if isinstance(error, ExpressionError):
+                raise
+            msg = f"expression {self.text!r} cannot be parsed: expected arithmetic such as 'mA**2 / tanb' ({error})"
+            raise ExpressionError(msg) from None
+        object.__setattr__(self, "names", frozenset(names))
+        object.__setattr__(self, "_tree", tree)
+
+    def __call__(self, values: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+        """Evaluate for scalars or for arrays that broadcast together.
+
+        Parameters
+        ----------
+        values : mapping of str to array_like
+            At least every name in `names`.
+
+        Returns
+        -------
+        ndarray
+            float64; undefined results (0/0, log of a negative number) are NaN or infinite, never an exception.
+
+        Raises
+        ------
+        ExpressionError
+            If a name is missing from `values`.
+        """
+        for name in sorted(self.names - set(values)):
+            msg = f"expression {self.text!r} uses {name!r}, which is not defined{did_you_mean(name, values)}"
+            raise ExpressionError(msg)
+        with np.errstate(all="ignore"):
+            return np.asarray(_evaluate(self._tree, values), dtype=np.float64)
+
+    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
+        return Expression, (self.text,)
+
+
+def _refuse(text: str, node: ast.AST, reason: str) -> ExpressionError:
+    column = getattr(node, "col_offset", 0) + 1
+    return ExpressionError(f"expression {text!r}, column {column}: {reason}")
+
+
+def _check(node: ast.expr, text: str, names: set[str]) -> None:
+    children: list[ast.expr]
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            raise _refuse(text, node, f"expected a number, got {node.value!r}")
+        children = []
+    elif isinstance(node, ast.Name):
+        if node.id not in _CONSTANTS:
+            names.add(node.id)
+        children = []
+    elif isinstance(node, ast.BinOp):
+        if type(node.op) not in _BINARY:
+            hint = " (write a power as **)" if isinstance(node.op, ast.BitXor) else ""
+            raise _refuse(text, node, f"operator not in the language; expected one of + - * / ** %{hint}")
+        children = [node.left, node.right]
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        children = [node.operand]
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
+        children = [node.left, node.comparators[0]]
+    elif isinstance(node, ast.Call):
+        children = _check_call(node, text)
+    else:
+        raise _refuse(text, node, f"{type(node).__name__} is not in the language; expected arithmetic of names")
+    for child in children:
+        _check(child, text, names)
+
+
+def _check_call(node: ast.Call, text: str) -> list[ast.expr]:
+    name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+    if name not in _FUNCTIONS:
+        raise _refuse(text, node, f"unknown function {name!r}{did_you_mean(name, _FUNCTIONS)}")
+    expected = _FUNCTIONS[name][1]
+    if len(node.args) != expected or node.keywords:
+        raise _refuse(text, node, f"{name} takes {expected} argument(s), got {len(node.args) + len(node.keywords)}")
+    return node.args
+
+
+def _evaluate(node: ast.expr, values: Mapping[str, ArrayLike]) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return np.float64(value)  # type: ignore[arg-type]
+        case ast.Name(id=name):
+            return np.asarray(values[name], dtype=np.float64) if name in values else np.float64(_CONSTANTS[name])
+        case ast.BinOp(left=left, op=op, right=right):
+            return _BINARY[type(op)](_evaluate(left, values), _evaluate(right, values))
+        case ast.UnaryOp(op=op, operand=operand):
+            value = _evaluate(operand, values)
+            return -value if isinstance(op, ast.USub) else value
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _COMPARE[type(op)](_evaluate(left, values), _evaluate(right, values))
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return _FUNCTIONS[name][0](*(_evaluate(argument, values) for argument in args))
+    msg = f"unchecked node {ast.dump(node)}"
+    raise AssertionError(msg)
