@@ -1,0 +1,284 @@
+"""The default method: fill the whole valid region with points, from as few evaluations as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_expit
+from scipy.stats import qmc
+
+from rayscan.learn.chains import Chains
+from rayscan.learn.data import Array, Origin, Proposals, Rows
+from rayscan.learn.ladder import Ladder
+from rayscan.learn.replay import Replay
+from rayscan.learn.spread import farthest_points, nearest_distance, sparse_points
+from rayscan.target import Target
+
+if TYPE_CHECKING:
+    from rayscan.learn.observable_net import Learner
+    from rayscan.learn.options import LearnOptions
+
+WALKERS = 1000
+STEPS = 150
+FIRST_STEPS = 600
+WAVES = (0, 64)
+BATCH = 256
+RECENT = 600
+BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
+
+
+class CoverageProposer:
+    """Learn the observables, walk where they should be in target, and propose where points are missing.
+
+    Parameters
+    ----------
+    d : int
+    target : Target
+    observables : sequence of str
+        Names of the columns of `Rows.observables`.
+    options : LearnOptions
+    seed : int
+
+    Attributes
+    ----------
+    generation : int
+        Refits so far.
+
+    Notes
+    -----
+    1. A network learns the scaled constrained observables and the logit of validity, with a fixed number of gradient
+       steps a refit, starting from the last weights. Two of them, with and without plane waves as inputs; the one with
+       the smaller error on points that it had not seen drives.
+    2. `Ladder` says what to hit: the target, or a wider provisional one.
+    3. `Chains` sample the probability of hitting it. The width of that probability is the size of recent errors on
+       points predicted before they were evaluated.
+    4. Of each batch, an exact share is uniform; of the rest, half is drawn from the chains as they come and half fills
+       the largest holes among the points known.
+    """
+
+    def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
+        self.d, self.target, self.options, self.seed = d, target, options, seed
+        self.generation = 0
+        self.ladder = Ladder(target, observables)
+        self.replay = Replay(d, target, self.ladder)
+        self.chains = Chains(d, WALKERS)
+        self.learners: list[Learner] = []
+        self.errors: list[Array] = []
+        self.driver = 0
+        self.width: Array = np.full(len(self.ladder.goal), 0.5)
+        self._asked = self._initial_issued = self._draws = 0
+        self._pool: Array = np.empty((0, d))
+        self._gap: Array = np.empty(0)
+        self._known: Array = np.empty((0, d))
+        self._sobol: Array | None = None
+
+    # -- rows in ------------------------------------------------------------------------------------------------
+
+    def tell(self, rows: Rows) -> None:
+        """Take evaluated rows in issue order, and note how far off the predictions for them are."""
+        if not len(rows):
+            return
+        self.replay.add(rows)
+        if not self.learners or not self.ladder.outputs:
+            return
+        truth = self.ladder.scaled(self.ladder.quantities(rows.observables[:, self.ladder.columns]))
+        proposed = (rows.origin == Origin.CHAIN) & np.isfinite(truth).all(axis=1)
+        if not proposed.any():
+            return
+        for k, learner in enumerate(self.learners):
+            t, _ = learner.predict(rows.u[proposed])
+            error = np.abs(self.ladder.predicted(t) - truth[proposed])
+            self.errors[k] = np.concatenate([self.errors[k], error])[-RECENT:]
+
+    def refit(self) -> None:
+        """Train on what is known, choose the network that drives, and set the chains going from sparse places."""
+        if not len(self.replay):
+            return
+        self.generation += 1
+        rng = self._rng()
+        before = self.ladder.scale.copy()
+        if self.ladder.update(self.replay.observables, self.replay.penalty, self.replay.valid):
+            self.errors = [error * (before / self.ladder.scale) for error in self.errors]
+        if not self._learnable():
+            return
+        self._train(rng)
+        self._judge()
+        self._known = self.replay.best()
+        self._restart(rng)
+        self._pool = np.empty((0, self.d))
+
+    def _learnable(self) -> bool:
+        """Return whether there is anything to tell good from bad by."""
+        if self.ladder.outputs and np.isfinite(self.replay.observables).all(axis=1).any():
+            return True
+        return bool(self.replay.valid.any())
+
+    def _train(self, rng: np.random.Generator) -> None:
+        steps = STEPS
+        if not self.learners:
+            steps = FIRST_STEPS
+            self._make_learners(len(WAVES))
+        u, t, ok = self.replay.lesson()
+        batches = self.replay.batches(steps, BATCH, rng)
+        for learner in self.learners:
+            learner.train(u, t, ok, batches)
+
+    def _make_learners(self, count: int) -> None:
+        from rayscan.learn.observable_net import Learner, ObservableNet, choose_device  # noqa: PLC0415 - loads torch
+
+        device = choose_device(self.options.device)
+        nets = [
+            ObservableNet(self.d, self.ladder.outputs, self.options.hidden, waves=waves, seed=self.seed)
+            for waves in WAVES[:count]
+        ]
+        self.learners = [Learner(net, self.options.learning_rate, device) for net in nets]
+        self.errors = [np.empty((0, len(self.ladder.goal))) for _ in nets]
+
+    def _judge(self) -> None:
+        """Let the network with the smaller errors drive, and take the width of its predictions from them."""
+        if not self.ladder.outputs or len(self.errors[0]) < 50:
+            return
+        self.driver = int(np.argmin([float(np.median(error, axis=0).sum()) for error in self.errors]))
+        self.width = np.maximum(np.quantile(self.errors[self.driver], 0.68, axis=0), 1e-3)
+
+    def _restart(self, rng: np.random.Generator) -> None:
+        count = WALKERS // 5
+        if not self.chains.started:
+            self.chains.start(self._known, rng)
+        log_p = self._log_p(self.chains.u)
+        sparse = self._known[sparse_points(self._known, count, rng)]
+        uniform = rng.random((8192, self.d))
+        hits = uniform[np.log(rng.random(len(uniform))) < self._log_p(uniform)][: count // 2]
+        self.chains.restart(np.concatenate([sparse[: count - len(hits)], hits]), log_p, rng)
+
+    def _log_p(self, u: Array, *, goal: bool = False) -> Array:
+        t, logit = self.learners[self.driver].predict(u)
+        valid: Array = log_expit(logit)
+        if not self.ladder.outputs:
+            return valid
+        return valid + self.ladder.log_probability(self.ladder.predicted(t), self.width, goal=goal)
+
+    # -- points out ---------------------------------------------------------------------------------------------
+
+    def ask(self, n: int, pending: Array) -> Proposals:
+        """Return `n` points, mixed such that any prefix keeps the shares.
+
+        Parameters
+        ----------
+        n : int
+        pending : ndarray, shape (k, d)
+            Issued but not back; new points keep away from them.
+        """
+        initial = self._initial(n)
+        rest = n - len(initial)
+        if not rest:
+            return initial
+        u, origin = np.empty((rest, self.d)), np.full(rest, Origin.UNIFORM, dtype=np.int8)
+        blind = self._blind(rest)
+        rng = self._rng()
+        guided = np.flatnonzero(~blind)
+        if len(guided) and self.chains.started and self.learners:
+            taken = np.concatenate([np.reshape(pending, (-1, self.d)), initial.u])
+            u[guided] = self._guided(len(guided), taken, rng)
+            origin[guided] = Origin.CHAIN
+        uniform = origin == Origin.UNIFORM
+        u[uniform] = rng.random((int(uniform.sum()), self.d))
+        density = np.where(uniform, 1.0, np.nan)
+        score = np.exp(self._log_p(u, goal=True)) if self.learners else np.full(rest, np.nan)
+        return Proposals(
+            np.concatenate([initial.u, u]), np.concatenate([initial.origin, origin]),
+            np.concatenate([initial.density, density]), np.concatenate([initial.score, score]), self.generation,
+        )  # fmt: skip
+
+    def _initial(self, n: int) -> Proposals:
+        """Return what is left of the initial design, at most `n` points."""
+        options, start = self.options, self._initial_issued
+        count = max(min(n, options.initial_count - start), 0)
+        self._initial_issued += count
+        given = isinstance(options.initial, np.ndarray)
+        if given:
+            u = np.array(options.initial[start : start + count], dtype=np.float64).reshape(-1, self.d)
+        else:
+            u = self._design()[start : start + count]
+        origin = np.full(count, Origin.GIVEN if given else Origin.INITIAL, dtype=np.int8)
+        return Proposals(u, origin, np.full(count, np.nan if given else 1.0), np.full(count, np.nan), self.generation)
+
+    def _design(self) -> Array:
+        """Return the Sobol points of the start ``(initial_count, d)``."""
+        if self._sobol is None:
+            count = self.options.initial_count
+            sobol = qmc.Sobol(self.d, scramble=True, rng=np.random.default_rng([self.seed, 0]))
+            # Whole powers of two keep the sequence balanced; what is left over is not used.
+            self._sobol = np.asarray(sobol.random_base2(max(count - 1, 0).bit_length()))[:count]
+        return self._sobol
+
+    def _blind(self, n: int) -> NDArray[np.bool_]:
+        """Return which of the next `n` points are uniform: exactly `random_share` of them, evenly spaced."""
+        share = self.options.random_share
+        k = np.arange(self._asked, self._asked + n + 1, dtype=np.float64)
+        self._asked += n
+        steps = np.floor(k * share + 1e-9)
+        return np.diff(steps) > 0
+
+    def _guided(self, n: int, taken: Array, rng: np.random.Generator) -> Array:
+        if len(self._pool) < 3 * n:
+            self._refill(n, rng)
+        if len(taken):
+            self._gap = np.minimum(self._gap, nearest_distance(self._pool, taken))
+        spread = n // 2
+        first = farthest_points(self._pool, self._gap, spread)
+        others = np.setdiff1d(np.arange(len(self._pool)), first)
+        second = rng.choice(others, n - spread, replace=False)
+        chosen = np.concatenate([first, second])
+        u = self._pool[chosen]
+        keep = np.ones(len(self._pool), dtype=bool)
+        keep[chosen] = False
+        self._pool, self._gap = self._pool[keep], np.minimum(self._gap[keep], nearest_distance(self._pool[keep], u))
+        return u[rng.permutation(n)]
+
+    def _refill(self, n: int, rng: np.random.Generator) -> None:
+        rounds = max(1, -(-4 * n // (WALKERS * SNAPSHOTS)))
+        self.chains.walk(self._log_p, BURN_IN, BURN_IN, rng)
+        points, _ = self.chains.walk(self._log_p, rounds * SNAPSHOTS * THINNING, THINNING, rng)
+        self._pool = points
+        self._gap = nearest_distance(points, self._known)
+
+    def _rng(self) -> np.random.Generator:
+        """Return a fresh stream: numbered, so that a resumed scan continues where it left off."""
+        self._draws += 1
+        return np.random.default_rng([self.seed, 1, self._draws])
+
+    # -- state --------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything but the rows."""
+        return {
+            "counters": [self.generation, self.driver, self._asked, self._initial_issued, self._draws],
+            "ladder": self.ladder.state_dict(),
+            "chains": self.chains.state_dict(),
+            "learners": [learner.state_dict() for learner in self.learners],
+            "errors": list(self.errors),
+            "width": self.width,
+            "pool": self._pool,
+            "gap": self._gap,
+            "known": self._known,
+        }
+
+    def load_state_dict(self, state: dict[str, Any], rows: Rows) -> None:
+        """Return to a state, given the rows told until then in the same order."""
+        self.generation, self.driver, self._asked, self._initial_issued, self._draws = map(int, state["counters"])
+        self.ladder.load_state_dict(state["ladder"])
+        self.chains.load_state_dict(state["chains"])
+        self.replay = Replay(self.d, self.target, self.ladder)
+        if len(rows):
+            self.replay.add(rows)
+        self._make_learners(len(state["learners"]))
+        for learner, saved in zip(self.learners, state["learners"], strict=True):
+            learner.load_state_dict(saved)
+        self.errors = [np.array(error) for error in state["errors"]]
+        self.width, self._pool, self._gap, self._known = (
+            np.array(state[name]) for name in ("width", "pool", "gap", "known")
+        )

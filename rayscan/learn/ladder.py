@@ -1,0 +1,174 @@
+"""What the surrogate has to hit now: the target, or, while that is out of reach, a provisional wider one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr, ndtr
+
+from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
+from rayscan.learn.data import Array
+from rayscan.target import Target
+
+ENOUGH = 100
+"""Valid points from which the true target is the goal (subset simulation's level until then)."""
+
+SPREAD = 4.0
+"""The scale of an observable, in typical distances of the best points from the target."""
+
+
+class Ladder:
+    """Turns a target into intervals on scaled observables, widened until enough points lie inside.
+
+    Each constrained observable ``O`` is seen as ``t = asinh((O - c) / s)``: ``c`` is the middle (or the one end) of its
+    interval and ``s`` follows how near to it the best points so far have come, so that the scale tightens as the scan
+    closes in, and orders of magnitude far from the target cost the surrogate nothing. Where several constraints are
+    measurements, their joint distance is one further quantity.
+
+    Parameters
+    ----------
+    target : Target
+    observables : sequence of str
+        The columns of the rows; constraints on other names are left to the validity head.
+
+    References
+    ----------
+    .. [1] S.-K. Au, J. L. Beck, Probabilistic Engineering Mechanics 16 (2001) 263: levels of subset simulation.
+    """
+
+    def __init__(self, target: Target, observables: Sequence[str]) -> None:
+        names = [name for name in target.constraints if name in observables]
+        self.columns: NDArray[np.int64] = np.array([list(observables).index(name) for name in names], dtype=np.int64)
+        self._constraints: list[Constraint] = [target.constraints[name] for name in names]
+        allowed = math.sqrt(-2 * math.log(target.threshold)) if target.threshold > 0 else math.inf
+        ends = [_interval(constraint, allowed) for constraint in self._constraints]
+        self._soft = [j for j, constraint in enumerate(self._constraints) if not constraint.hard]
+        self.joint = len(self._soft) > 1 and math.isfinite(allowed)
+        if self.joint:
+            ends.append((-math.inf, allowed))
+        self.goal: Array = np.array(ends, dtype=np.float64).reshape(-1, 2)
+        self.level: Array = self.goal.copy()
+        finite = np.where(np.isfinite(self.goal), self.goal, np.nan)
+        self.centre: Array = np.array(
+            [np.mean(row[np.isfinite(row)]) if np.isfinite(row).any() else 0.0 for row in finite]
+        )
+        if self.joint:
+            self.centre[-1] = 0.0
+        self.scale: Array = np.ones(len(self.goal))
+        self.reached = False
+
+    @property
+    def outputs(self) -> int:
+        """How many observables the surrogate predicts."""
+        return len(self.columns)
+
+    def quantities(self, observables: Array) -> Array:
+        """Return what the intervals hold: constrained observables ``(n, outputs)``, and their joint distance."""
+        if not self.joint:
+            return observables
+        chi2 = sum(self._constraints[j].chi2(observables[:, j]) for j in self._soft)
+        return np.column_stack([observables, np.sqrt(chi2)])
+
+    def scaled(self, quantities: Array) -> Array:
+        """Return ``t`` of quantities ``(n, q)``, or of the observables alone ``(n, outputs)``."""
+        q = quantities.shape[1]
+        return np.arcsinh((quantities - self.centre[:q]) / self.scale[:q])
+
+    def predicted(self, t: Array) -> Array:
+        """Return scaled quantities ``(n, q)`` from the surrogate's scaled observables ``(n, outputs)``."""
+        if not self.joint:
+            return t
+        k = self.outputs
+        observables = self.centre[:k] + self.scale[:k] * np.sinh(np.clip(t, -40, 40))
+        return np.column_stack([t, self.scaled(self.quantities(observables))[:, k:]])
+
+    def update(self, observables: Array, penalty: Array, valid: NDArray[np.bool_]) -> bool:
+        """Set scale and level from all points so far; return whether the scale changed.
+
+        Parameters
+        ----------
+        observables : ndarray, shape (n, outputs)
+        penalty : ndarray, shape (n,)
+            NaN where nothing is known.
+        valid : ndarray of bool, shape (n,)
+        """
+        complete = np.isfinite(observables).all(axis=1) & np.isfinite(penalty)
+        if not complete.any():
+            return False
+        self.reached = int(valid.sum()) >= ENOUGH
+        if self.reached:
+            best = np.flatnonzero(valid)[-1000:]
+        else:
+            usable = np.flatnonzero(complete)
+            count = min(ENOUGH, max(10, len(usable) // 5))
+            best = usable[np.argsort(penalty[usable], kind="stable")[:count]]
+        inside = self.quantities(observables[best])
+        self.level = self.goal.copy()
+        if not self.reached:
+            self.level[:, 0] = np.minimum(self.goal[:, 0], inside.min(axis=0))
+            self.level[:, 1] = np.maximum(self.goal[:, 1], inside.max(axis=0))
+        return self._rescale(inside)
+
+    def _rescale(self, inside: Array) -> bool:
+        wanted = SPREAD * np.median(np.abs(inside - self.centre), axis=0)
+        wanted = np.where(np.isfinite(wanted) & (wanted > 0), wanted, self.scale)
+        # The network is warm-started, so what it predicts must not be redefined for small gains.
+        moved = np.abs(np.log(wanted / self.scale)) > math.log(1.5)
+        self.scale = np.where(moved, wanted, self.scale)
+        return bool(moved.any())
+
+    def log_probability(self, t: Array, width: Array, *, goal: bool = False) -> Array:
+        """Return ``ln p`` ``(n,)`` of lying in the current level (or the goal) given predictions ``(n, q)``.
+
+        Parameters
+        ----------
+        t : ndarray, shape (n, q)
+        width : ndarray, shape (q,)
+            Standard deviation of the predictions.
+        goal : bool
+            Ask for the target itself.
+        """
+        ends = self.goal if goal else self.level
+        lo, hi = (self.scaled(ends[:, side][None])[0] for side in (0, 1))
+        total = np.zeros(len(t))
+        for q in range(t.shape[1]):
+            total += _log_between((lo[q] - t[:, q]) / width[q], (hi[q] - t[:, q]) / width[q])
+        return total
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything `update` has set."""
+        return {"level": self.level, "scale": self.scale, "reached": self.reached}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state."""
+        self.level, self.scale = np.array(state["level"]), np.array(state["scale"])
+        self.reached = bool(state["reached"])
+
+
+def _interval(constraint: Constraint, allowed: float) -> tuple[float, float]:
+    """Return the values that satisfy one constraint on its own."""
+    if isinstance(constraint, Window):
+        return constraint.lo, constraint.hi
+    if isinstance(constraint, Gaussian):
+        minus, plus = constraint.sigma if isinstance(constraint.sigma, tuple) else (constraint.sigma, constraint.sigma)
+        return constraint.value - allowed * minus, constraint.value + allowed * plus
+    if isinstance(constraint, Below):
+        return -math.inf, constraint.limit + (allowed * constraint.sigma if constraint.sigma else 0.0)
+    assert isinstance(constraint, Above)
+    return constraint.limit - (allowed * constraint.sigma if constraint.sigma else 0.0), math.inf
+
+
+def _log_between(lo: Array, hi: Array) -> Array:
+    """Return ``ln[Φ(hi) - Φ(lo)]``, accurate far out in either tail."""
+    flip = lo > 0
+    low, high = np.where(flip, -hi, lo), np.where(flip, -lo, hi)
+    near = ndtr(high) - ndtr(low)
+    top, bottom = log_ndtr(high), log_ndtr(low)
+    with np.errstate(divide="ignore"):
+        far = top + np.log1p(-np.exp(np.minimum(bottom - top, 0.0)))
+        answer = np.where(near > 1e-3, np.log(near), far)
+    return np.maximum(answer, -1e4)

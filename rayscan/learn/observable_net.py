@@ -1,0 +1,152 @@
+"""The network that learns observables and validity, trained a fixed number of warm-started steps at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rayscan.learn.data import Array
+
+
+class ObservableNet(nn.Module):
+    """A multilayer perceptron with one linear output per observable and a logit of validity.
+
+    Parameters
+    ----------
+    d, outputs : int
+        Parameters in, observables out.
+    hidden : sequence of int
+        Neurons of each hidden layer.
+    waves : int
+        Plane waves ``sin(w·x), cos(w·x)`` with trained wave vectors beside the inputs; 0 for none. They help where
+        observables oscillate and hurt elsewhere.
+    bandwidth : float
+        Largest standard deviation of a wave vector's components at the start, in radians per half-width of the cube.
+    seed : int
+    """
+
+    def __init__(
+        self, d: int, outputs: int, hidden: Sequence[int], *, waves: int = 0, bandwidth: float = 12.0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.outputs = outputs
+        scales = bandwidth * 8.0 ** -rng.random(waves)
+        self.waves = nn.Parameter(torch.from_numpy((rng.normal(size=(d, waves)) * scales).astype(np.float32)))
+        layers: list[nn.Module] = []
+        width = d + 2 * waves
+        for neurons in hidden:
+            layers += [_linear(width, neurons, math.sqrt(2), rng), nn.SiLU()]
+            width = neurons
+        self.body = nn.Sequential(*layers, _linear(width, outputs + 1, 0.1, rng))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return ``(n, outputs + 1)``: scaled observables, and the logit of validity in the last column."""
+        x = 2 * u - 1
+        if self.waves.shape[1]:
+            phase = x @ self.waves
+            x = torch.cat([x, torch.sin(phase), torch.cos(phase)], dim=1)
+        answer: Tensor = self.body(x)
+        return answer
+
+
+def _linear(inputs: int, outputs: int, gain: float, rng: np.random.Generator) -> nn.Linear:
+    # Filled from our own generator, because torch's default initialisation would use (and move) the global one.
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    with torch.no_grad():
+        weight = rng.normal(size=(outputs, inputs)) * gain / math.sqrt(inputs)
+        layer.weight.copy_(torch.from_numpy(weight.astype(np.float32)))
+        layer.bias.zero_()
+    return layer
+
+
+class Learner:
+    """An `ObservableNet` with its optimiser.
+
+    Parameters
+    ----------
+    net : ObservableNet
+    learning_rate : float
+        At the start of each call of `train`; it falls to a twentieth within the call.
+    device : str
+    """
+
+    def __init__(self, net: ObservableNet, learning_rate: float, device: str) -> None:
+        self.device = torch.device(device)
+        self.net = net.to(self.device)
+        self.learning_rate = learning_rate
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=learning_rate)
+
+    def train(self, u: Array, t: Array, ok: Array, batches: NDArray[np.int64]) -> float:
+        """Take one gradient step per row of `batches`.
+
+        Parameters
+        ----------
+        u : ndarray, shape (n, d)
+        t : ndarray, shape (n, outputs)
+            Scaled observables, NaN where missing.
+        ok : ndarray, shape (n,)
+            1 valid, 0 not, NaN where it is not known.
+        batches : ndarray of int, shape (steps, b)
+            Which points each step sees.
+
+        Returns
+        -------
+        float
+            Mean loss of the last tenth of the steps.
+        """
+        inputs, wanted, known = self._tensor(u), self._tensor(t), ~torch.isnan(self._tensor(t))
+        wanted = torch.nan_to_num(wanted)
+        label, labelled = torch.nan_to_num(self._tensor(ok)), ~torch.isnan(self._tensor(ok))
+        index = torch.from_numpy(batches).to(self.device)
+        losses: list[float] = []
+        for step in range(len(batches)):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.learning_rate * (0.05 + 0.95 * math.cos(math.pi / 2 * step / len(batches)) ** 2)
+            rows = index[step]
+            answer = self.net(inputs[rows])
+            error = nn.functional.smooth_l1_loss(answer[:, :-1], wanted[rows], reduction="none", beta=0.5)
+            loss = (error * known[rows]).sum() / known[rows].sum().clamp(min=1)
+            bce = nn.functional.binary_cross_entropy_with_logits(answer[:, -1], label[rows], reduction="none")
+            loss = loss + (bce * labelled[rows]).sum() / labelled[rows].sum().clamp(min=1)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            self.optimiser.step()
+            if step >= 0.9 * len(batches):
+                losses.append(float(loss.detach()))
+        return float(np.mean(losses)) if losses else math.nan
+
+    @torch.no_grad()
+    def predict(self, u: Array) -> tuple[Array, Array]:
+        """Return scaled observables ``(n, outputs)`` and the logit of validity ``(n,)`` at ``(n, d)`` points."""
+        parts = [self.net(self._tensor(u[start : start + 65536])) for start in range(0, len(u), 65536)]
+        if not parts:
+            return np.empty((0, self.net.outputs)), np.empty(0)
+        answer = torch.cat(parts).double().cpu().numpy()
+        return answer[:, :-1], answer[:, -1]
+
+    def _tensor(self, values: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights and optimiser moments."""
+        return {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state."""
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def choose_device(wanted: str) -> str:
+    """Return ``wanted``, or for ``"auto"`` a GPU where there is one."""
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"

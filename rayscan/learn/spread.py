@@ -1,0 +1,55 @@
+"""How densely a region has been sampled, and which candidates fill its largest holes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from rayscan.learn.data import Array
+
+
+def nearest_distance(points: Array, known: Array) -> Array:
+    """Return the distance ``(n,)`` of each of the points ``(n, d)`` to the nearest known one, infinite if none is."""
+    if not len(known) or not len(points):
+        return np.full(len(points), np.inf)
+    distance, _ = KDTree(known).query(points)
+    return np.asarray(distance, dtype=np.float64)
+
+
+def farthest_points(candidates: Array, distance: Array, count: int) -> NDArray[np.int64]:
+    """Choose candidates one by one, each as far as possible from what is known and from those chosen before.
+
+    Parameters
+    ----------
+    candidates : ndarray, shape (n, d)
+    distance : ndarray, shape (n,)
+        To the nearest known point.
+    count : int
+
+    Returns
+    -------
+    ndarray of int, shape (min(count, n),)
+    """
+    left = np.where(np.isfinite(distance), distance, np.sqrt(candidates.shape[1]) if len(candidates) else 0.0)
+    chosen = np.empty(min(count, len(candidates)), dtype=np.int64)
+    for k in range(len(chosen)):
+        best = int(np.argmax(left))
+        chosen[k] = best
+        gap = candidates - candidates[best]
+        left = np.minimum(left, np.sqrt(np.einsum("ij,ij->i", gap, gap)))
+        left[best] = -1.0
+    return chosen
+
+
+def sparse_points(known: Array, count: int, rng: np.random.Generator, neighbours: int = 5) -> NDArray[np.int64]:
+    """Draw indices of known points ``(n, d)`` with probability inverse to the local density of known points."""
+    n = len(known)
+    if n <= neighbours + 1:
+        return rng.integers(n, size=count) if n else np.empty(0, dtype=np.int64)
+    reach, _ = KDTree(known).query(known, k=[neighbours + 1])
+    log_volume = known.shape[1] * np.log(np.maximum(reach[:, 0], 1e-12))
+    # Ranks below the 90th percentile keep outliers of a heavy-tailed volume from taking every draw.
+    log_volume = np.minimum(log_volume, np.quantile(log_volume, 0.9))
+    weight = np.exp(log_volume - log_volume.max())
+    return rng.choice(n, count, p=weight / weight.sum())

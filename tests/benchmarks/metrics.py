@@ -1,0 +1,65 @@
+"""How well a collected sample covers the valid region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from tests.benchmarks.problems import Problem
+
+Array = NDArray[np.float64]
+REFERENCE = 3000
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Coverage of the valid region by a sample.
+
+    Attributes
+    ----------
+    share : float
+        Of reference points within ``r`` of a collected point, ``r`` being 1.5 times the median distance from the
+        reference to a uniform sample of the same size.
+    uniform : float
+        The same share for that uniform sample.
+    islands : int
+        Islands that hold a collected point.
+    auc : float
+        Of a cross-validated boosted-tree classifier, collected against uniform; 0.5 is indistinguishable.
+    """
+
+    share: float
+    uniform: float
+    islands: int
+    auc: float
+
+
+def measure(problem: Problem, collected: Array, seed: int = 0) -> Coverage:
+    """Compare valid points ``(n, d)`` in the unit cube with a uniform in-target sample of the same size."""
+    rng = np.random.default_rng([seed, 77])
+    reference = problem.draw(REFERENCE, rng)
+    uniform = problem.draw(len(collected), rng)
+    to_uniform = KDTree(uniform).query(reference)[0]
+    reach = 1.5 * np.median(to_uniform)
+    to_collected = KDTree(collected).query(reference)[0]
+    return Coverage(
+        float((to_collected < reach).mean()),
+        float((to_uniform < reach).mean()),
+        len(np.unique(problem.island(collected))),
+        separability(collected, uniform, seed),
+    )
+
+
+def separability(first: Array, second: Array, seed: int = 0) -> float:
+    """Return the cross-validated AUC of a classifier that tells two samples apart."""
+    x = np.concatenate([first, second])
+    y = np.repeat([1, 0], [len(first), len(second)])
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    p = cross_val_predict(HistGradientBoostingClassifier(random_state=seed), x, y, cv=folds, method="predict_proba")
+    return float(roc_auc_score(y, p[:, 1]))
