@@ -1,0 +1,252 @@
+"""A run directory: what lies in it, who may write it, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import errno
+import importlib.metadata
+import json
+import platform
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import rayscan
+from rayscan.errors import ResumeMismatchError, RunLockedError, StoreError
+from rayscan.store import checkpoint
+from rayscan.store.files import PART, disk_error, write_atomically
+from rayscan.store.fingerprint import compare, fingerprint
+from rayscan.store.lock import NAME as LOCK
+from rayscan.store.lock import RunLock
+from rayscan.store.schema import FORMAT, Schema
+
+RUN, CONFIG, LOG, CHECKPOINT, KEPT = "run.json", "scan.toml", "log", "checkpoint", "kept"
+PACKAGES = ("numpy", "pyarrow", "ray", "torch", "vegas")
+
+
+class RunDirectory:
+    """A run directory of ours, for reading; `Store` holds one for writing.
+
+    Parameters
+    ----------
+    path : Path or str
+
+    Attributes
+    ----------
+    path : Path
+    description : dict
+        What defines the problem: space, target, tool.
+    details : dict
+        What was saved beside it and is not compared: options, seed, citations.
+    fingerprint : str
+        Of `description`.
+    versions : dict
+        Of Python and the packages that created the run.
+    created : str
+        ISO time.
+    schema : Schema
+
+    Raises
+    ------
+    StoreError
+        Not a run directory, a damaged one, or one of a newer version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).expanduser()
+        run = _read_run(self.path)
+        try:
+            self.description: dict[str, Any] = run["description"]
+            self.details: dict[str, Any] = run["details"]
+            self.fingerprint: str = run["fingerprint"]
+            self.versions: dict[str, str] = run["versions"]
+            self.created: str = run["created"]
+            described = run["schema"]
+        except KeyError as error:
+            msg = f"{self.path / RUN}: the entry {error} is missing; restore the file from a copy"
+            raise StoreError(errno.EINVAL, msg) from error
+        self.schema = Schema.from_dict(described)
+
+    @property
+    def config_toml(self) -> str:
+        """The resolved configuration."""
+        return (self.path / CONFIG).read_text(encoding="utf-8")
+
+    @property
+    def free_bytes(self) -> int:
+        """Space left for the run, in bytes."""
+        return shutil.disk_usage(self.path).free
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size of the stored points and the journal, in bytes."""
+        total = 0
+        for path in [*self.path.glob("points-*"), *self.path.glob("issued-*")]:
+            with contextlib.suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+    def load_checkpoint(self) -> tuple[bytes, dict[str, Any]] | None:
+        """Return the newest whole checkpoint and its description, or None."""
+        return checkpoint.load(self.path / CHECKPOINT)
+
+    def require_same(self, description: Mapping[str, Any]) -> None:
+        """Refuse a problem that differs from the stored one.
+
+        Raises
+        ------
+        ResumeMismatchError
+            Lists every difference.
+        """
+        differences = compare(self.description, description)
+        if differences:
+            msg = (
+                f"{self.path} holds another problem (stored → asked for):\n  "
+                + "\n  ".join(differences)
+                + "\nchoose another directory for this one, or put the old description back to resume"
+            )
+            raise ResumeMismatchError(msg)
+
+    def log(self, text: str) -> None:
+        """Add a line with the time to the run's log. A disk that refuses it is no reason to stop."""
+        stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        line = " ".join(text.splitlines())
+        with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {line}\n")
+
+
+def create(
+    path: Path | str, schema: Schema, config_toml: str, description: Mapping[str, Any], details: Mapping[str, Any]
+) -> tuple[RunDirectory, RunLock]:
+    """Make a run directory where there is nothing, and lock it.
+
+    Raises
+    ------
+    StoreError
+        The directory holds a run already, or files that are not ours; nothing was changed.
+    """
+    where = Path(path).expanduser()
+    _refuse_occupied(where)
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(where, "create the run directory", error) from error
+    lock = RunLock(where)
+    try:
+        _refuse_occupied(where)
+        for folder in (CHECKPOINT, KEPT):
+            (where / folder).mkdir(exist_ok=True)
+        write_atomically(where / CONFIG, config_toml.encode())
+        identity = fingerprint(description)
+        found = versions()
+        metadata = {
+            **schema.metadata, "fingerprint": identity, "configuration": json.dumps(dict(description), default=str),
+            "versions": json.dumps(found),
+        }  # fmt: skip
+        complete = Schema(schema.parameters, schema.observables, schema.d, metadata, schema.units)
+        run = {
+            "rayscan": "run", "format": FORMAT, "created": dt.datetime.now(dt.UTC).isoformat(),
+            "fingerprint": identity, "versions": found, "schema": complete.to_dict(),
+            "description": dict(description), "details": dict(details),
+        }  # fmt: skip
+        # Written last: a directory without it is one that was never finished.
+        write_atomically(where / RUN, json.dumps(run, indent=1, default=str, ensure_ascii=False).encode())
+        return RunDirectory(where), lock
+    except OSError as error:
+        lock.release()
+        if isinstance(error, StoreError):
+            raise
+        raise disk_error(where, "create the run directory", error) from error
+
+
+def open_locked(path: Path | str, description: Mapping[str, Any] | None) -> tuple[RunDirectory, RunLock]:
+    """Lock an existing run directory for writing, after comparing the problem if one is given."""
+    run = RunDirectory(path)
+    if description is not None:
+        run.require_same(description)
+    lock = RunLock(run.path)
+    for folder in (CHECKPOINT, KEPT):
+        (run.path / folder).mkdir(exist_ok=True)
+    for part in [*run.path.glob("*" + PART), *(run.path / CHECKPOINT).glob("*" + PART)]:
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return run, lock
+
+
+def is_run(path: Path | str) -> bool:
+    """Return whether `path` is a finished run directory of ours."""
+    return (Path(path).expanduser() / RUN).is_file()
+
+
+def is_live(path: Path | str) -> bool:
+    """Return whether a scan is writing into the run directory now."""
+    where = Path(path).expanduser()
+    if not (where / LOCK).exists():
+        return False
+    try:
+        lock = RunLock(where)
+    except RunLockedError:
+        return True
+    lock.release()
+    return False
+
+
+def kept_name(point_id: int, name: str) -> str:
+    """Return a file name for a kept output that no name a program chose can lead out of the folder."""
+    safe = re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".") or "file"
+    return f"{point_id}-{safe[:100]}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that matter to a reader of the data, without importing the packages."""
+    found = {"rayscan": rayscan.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _refuse_occupied(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        msg = f"{path}: expected a directory to create or resume, got a file; choose another directory"
+        raise StoreError(errno.ENOTDIR, msg)
+    if not path.exists():
+        return
+    names = {entry.name for entry in path.iterdir()}
+    if RUN in names:
+        msg = f"{path} holds a run already; open it to resume, or choose another directory"
+        raise StoreError(errno.EEXIST, msg)
+    # An interrupted creation leaves only these, the lock first.
+    ours = {LOCK, CONFIG, CHECKPOINT, KEPT, LOG}
+    foreign = sorted(name for name in names if name not in ours and not name.endswith(PART))
+    if foreign or (names and LOCK not in names):
+        some = ", ".join((foreign or sorted(names))[:3])
+        msg = (
+            f"{path}: expected an empty or new directory, or a run of rayscan; got {len(names)} other entries "
+            f"({some}{', …' if len(names) > 3 else ''}); nothing was changed, choose another directory"
+        )
+        raise StoreError(errno.ENOTEMPTY, msg)
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        msg = f"{path}: there is no such run directory"
+        raise StoreError(errno.ENOENT, msg)
+    try:
+        run = json.loads((path / RUN).read_bytes())
+    except FileNotFoundError as error:
+        msg = f"{path}: expected a run directory of rayscan, with {RUN} in it; nothing was changed"
+        raise StoreError(errno.ENOENT, msg) from error
+    except (OSError, ValueError) as error:
+        msg = f"{path / RUN}: cannot be read ({error}); restore it from a copy"
+        raise StoreError(errno.EINVAL, msg) from error
+    if not isinstance(run, dict) or run.get("rayscan") != "run":
+        msg = f"{path / RUN}: expected the description of a rayscan run, got something else; nothing was changed"
+        raise StoreError(errno.EINVAL, msg)
+    if run.get("format") != FORMAT:
+        msg = f"{path}: written in format {run.get('format')!r}, this version reads {FORMAT!r}; install a newer rayscan"
+        raise StoreError(errno.EINVAL, msg)
+    return run
