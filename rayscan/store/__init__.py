@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from rayscan.store.arrays import as_rows
 from rayscan.store.fingerprint import compare, fingerprint
-from rayscan.store.reader import as_rows, read_table
-from rayscan.store.run_directory import RunDirectory, is_live, is_run
+from rayscan.store.journal import Issued
+from rayscan.store.lock import live_holder
+from rayscan.store.reader import read_table
+from rayscan.store.run_directory import RunDirectory, is_run
 from rayscan.store.schema import Schema
-from rayscan.store.writer import Issued, Store
+from rayscan.store.writer import Store
 
 __all__ = [
     "Issued",
@@ -16,7 +19,7 @@ __all__ = [
     "as_rows",
     "compare",
     "fingerprint",
-    "is_live",
     "is_run",
+    "live_holder",
     "read_table",
 ]

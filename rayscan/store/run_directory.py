@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import rayscan
-from rayscan.errors import ResumeMismatchError, RunLockedError, StoreError
+from rayscan.errors import ResumeMismatchError, StoreError
 from rayscan.store import checkpoint
 from rayscan.store.files import PART, disk_error, write_atomically
 from rayscan.store.fingerprint import compare, fingerprint
@@ -24,6 +24,7 @@ from rayscan.store.lock import RunLock
 from rayscan.store.schema import FORMAT, Schema
 
 RUN, CONFIG, LOG, CHECKPOINT, KEPT = "run.json", "scan.toml", "log", "checkpoint", "kept"
+_LEFTOVERS = ("points-*", "issued-*", ".clock-*", f"{CHECKPOINT}/state*")
 PACKAGES = ("numpy", "pyarrow", "ray", "torch", "vegas")
 
 
@@ -170,28 +171,16 @@ def open_locked(path: Path | str, description: Mapping[str, Any] | None) -> tupl
     lock = RunLock(run.path)
     for folder in (CHECKPOINT, KEPT):
         (run.path / folder).mkdir(exist_ok=True)
-    for part in [*run.path.glob("*" + PART), *(run.path / CHECKPOINT).glob("*" + PART)]:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    for pattern in _LEFTOVERS:
+        for part in run.path.glob(pattern + PART):
+            with contextlib.suppress(OSError):
+                part.unlink()
     return run, lock
 
 
 def is_run(path: Path | str) -> bool:
     """Return whether `path` is a finished run directory of ours."""
     return (Path(path).expanduser() / RUN).is_file()
-
-
-def is_live(path: Path | str) -> bool:
-    """Return whether a scan is writing into the run directory now."""
-    where = Path(path).expanduser()
-    if not (where / LOCK).exists():
-        return False
-    try:
-        lock = RunLock(where)
-    except RunLockedError:
-        return True
-    lock.release()
-    return False
 
 
 def kept_name(point_id: int, name: str) -> str:

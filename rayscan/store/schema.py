@@ -147,10 +147,8 @@ class Schema:
         n = len(taken["point_id"])
         for name, kind in _NUMBERS.items():
             taken[name] = _numbers(name, _given(columns, name), kind, n)
-        for name, labels in _LABELS.items():
-            taken[name] = codes = _numbers(name, _given(columns, name), np.int32, n)
-            if n and (codes.min() < 0 or codes.max() >= len(labels)):
-                _refuse(f"column {name!r}: expected codes 0 to {len(labels) - 1}, got values up to {codes.max()}")
+        for name in _LABELS:
+            taken[name] = _codes(name, _given(columns, name), n)
         for name in (*self.parameters, *self.observables):
             taken[name] = _numbers(name, _given(columns, name), np.float64, n)
         for name in ("host", "worker", "message"):
@@ -183,7 +181,7 @@ class Schema:
         taken["u"] = self._matrix(columns["u"], n)
         for name in ("density", "score", "generation", "issued"):
             taken[name] = _numbers(name, columns[name], _NUMBERS[name], n)
-        taken["origin"] = _numbers("origin", columns["origin"], np.int32, n)
+        taken["origin"] = _codes("origin", columns["origin"], n)
         return _record_batch(taken, self.journal, self.d)
 
     def _value_field(self, name: str) -> pa.Field[Any]:
@@ -228,6 +226,14 @@ def _numbers(name: str, values: Any, kind: Any, n: int | None) -> NDArray[Any]:
     if array.ndim != 1 or (n is not None and len(array) != n):
         _refuse(f"column {name!r}: expected shape ({'n' if n is None else n},), got {array.shape}")
     return array
+
+
+def _codes(name: str, values: Any, n: int) -> NDArray[Any]:
+    codes = _numbers(name, values, np.int32, n)
+    top = len(_LABELS[name]) - 1
+    if n and (codes.min() < 0 or codes.max() > top):
+        _refuse(f"column {name!r}: expected codes 0 to {top}, got {codes.min()} to {codes.max()}")
+    return codes
 
 
 def _as_list(name: str, values: Iterable[Any], n: int) -> list[Any]:

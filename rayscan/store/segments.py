@@ -162,6 +162,7 @@ class SegmentLog:
         self._segment_bytes = segment_bytes
         self._next = 1 + max((number for number, _ in segments(directory, prefix)), default=0)
         self._writer = self._new_writer()
+        self._full: SegmentWriter | None = None
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Encode a batch; it is on its way to the disk only after `write`."""
@@ -169,25 +170,30 @@ class SegmentLog:
 
     def write(self) -> None:
         """Hand everything to the operating system, and begin a new segment when this one is full."""
+        self._finish_full()
         self._writer.write()
         if self._writer.size > self._segment_bytes:
-            self._writer.finish()
-            compact(self._writer.path, self._note)
-            self._writer = self._new_writer()
+            self._turn_over()
+            self._finish_full()
 
     def sync(self) -> None:
         """Return only when everything is on the disk."""
+        self._finish_full()
         self._writer.sync()
 
     def close(self, *, compacted: bool) -> None:
         """End the last segment, and turn every ``.arrows`` of this table into Parquet if asked to."""
-        self._writer.finish()
+        self._finish_full()
+        self._turn_over()
+        self._finish_full(compacted=compacted)
         if compacted:
             self.compact_closed()
 
     def abandon(self) -> None:
-        """Let go of the file without writing, as a crash would."""
-        self._writer.abandon()
+        """Let go of the files without writing, as a crash would."""
+        for writer in (self._full, self._writer):
+            if writer is not None:
+                writer.abandon()
 
     def compact_closed(self) -> None:
         """Compact every segment that nobody writes, such as those an interrupted scan left."""
@@ -195,6 +201,17 @@ class SegmentLog:
             path = self.directory / (stem + OPEN)
             if path.exists():
                 compact(path, self._note)
+
+    def _turn_over(self) -> None:
+        # Rows may come while the disk refuses the end of the full segment: they go to the next one.
+        self._full, self._writer = self._writer, self._new_writer()
+
+    def _finish_full(self, *, compacted: bool = True) -> None:
+        if self._full is not None:
+            self._full.finish()
+            if compacted and self._full.path.exists():
+                compact(self._full.path, self._note)
+            self._full = None
 
     def _new_writer(self) -> SegmentWriter:
         writer = SegmentWriter(self.directory / f"{self.prefix}-{self._next:06d}{OPEN}", self.schema)
@@ -259,8 +276,8 @@ def _is_torn(source: pa.BufferReader) -> bool:
         return True
 
 
-def read_segment(directory: Path, stem: str, columns: list[str] | None = None) -> pa.Table | None:
-    """Read one segment, whichever of its two forms exists while it is being compacted.
+def read_segment(directory: Path, stem: str, columns: list[str]) -> pa.Table | None:
+    """Read at least `columns` of a segment, from whichever of its two forms exists while it is being compacted.
 
     Returns
     -------
@@ -275,9 +292,8 @@ def read_segment(directory: Path, stem: str, columns: list[str] | None = None) -
     damage: Exception | None = None
     for _ in range(3):
         try:
-            # The file is opened here so that its name is not taken for a data set of files with a pattern.
             with (directory / (stem + CLOSED)).open("rb") as file:
-                return pq.read_table(file, columns=columns)
+                return pq.ParquetFile(file).read(columns=columns)
         except FileNotFoundError:
             pass
         except (pa.ArrowException, OSError, EOFError) as error:
@@ -286,8 +302,7 @@ def read_segment(directory: Path, stem: str, columns: list[str] | None = None) -
             schema, batches, _ = read_stream(directory / (stem + OPEN))
             if schema is None:
                 return None
-            table = pa.Table.from_batches(batches, schema)
-            return table if columns is None else table.select(columns)
+            return pa.Table.from_batches(batches, schema)
     path = directory / (stem + CLOSED)
     msg = (
         f"{path}: expected a Parquet file of this run, got {damage or 'nothing'}; restore it from a copy, or move it "
@@ -330,9 +345,21 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
         pq.write_table(table, file, compression="zstd", use_dictionary=text)
 
 
-def iterate(directory: Path, prefix: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the segments of a table in order, skipping those without rows."""
+def iterate(directory: Path, prefix: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the segments of a table in order, with the columns of `schema`, skipping those without rows.
+
+    Raises
+    ------
+    StoreError
+        A file is damaged or holds other columns.
+    """
     for _, stem in segments(directory, prefix):
-        table = read_segment(directory, stem, columns)
-        if table is not None and table.num_rows:
-            yield table
+        table = read_segment(directory, stem, schema.names)
+        if table is None or not table.num_rows:
+            continue
+        try:
+            # Parquet names the items of lists in its own way; the types are the same.
+            yield table.select(schema.names).replace_schema_metadata(schema.metadata).cast(schema)
+        except (pa.ArrowException, KeyError, ValueError) as error:
+            msg = f"{directory / stem}: other columns than run.json says ({error}); restore the file from a copy"
+            raise StoreError(msg) from error

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from rayscan.errors import StoreError
 from rayscan.learn.data import Rows
 from rayscan.store import checkpoint, run_directory
+from rayscan.store.arrays import as_rows, column
 from rayscan.store.files import disk_error
+from rayscan.store.journal import PREFIX as ISSUED
+from rayscan.store.journal import Issued, read_issued
+from rayscan.store.ledger import Ledger
 from rayscan.store.lock import RunLock
-from rayscan.store.reader import ORIGIN_CODES, as_rows, codes, column, read_table, unit_points
+from rayscan.store.reader import read_table
 from rayscan.store.run_directory import CHECKPOINT, KEPT, RunDirectory, kept_name
 from rayscan.store.schema import Columns, Schema
 from rayscan.store.segments import SEGMENT_BYTES, SegmentLog, iterate
@@ -28,38 +29,6 @@ from rayscan.store.segments import SEGMENT_BYTES, SegmentLog, iterate
 FLUSH_ROWS = 256
 FLUSH_SECONDS = 1.0
 SYNC_SECONDS = 30.0
-MAX_POINT_ID = 2**31
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """Points that were issued, by the journal.
-
-    Attributes
-    ----------
-    point_id : ndarray of int64, shape (n,)
-        Ascending.
-    u : ndarray, shape (n, d)
-    origin : ndarray of int8, shape (n,)
-        `rayscan.learn.data.Origin` codes.
-    density, score : ndarray, shape (n,)
-    generation : ndarray of int32, shape (n,)
-    issued : ndarray, shape (n,)
-        Unix time of the first issue, in seconds.
-    """
-
-    point_id: NDArray[np.int64]
-    u: Array
-    origin: NDArray[np.int8]
-    density: Array
-    score: Array
-    generation: NDArray[np.int32]
-    issued: Array
-
-    def __len__(self) -> int:
-        return len(self.point_id)
 
 
 class Store:
@@ -73,8 +42,6 @@ class Store:
     ----------
     run : RunDirectory
     schema : Schema
-    rows : int
-        Points that have a row, buffered ones included.
     duplicates : int
         Second answers that were dropped by this writer.
     """
@@ -82,18 +49,16 @@ class Store:
     def __init__(self, run: RunDirectory, lock: RunLock, segment_bytes: int) -> None:
         self.run = run
         self.schema = run.schema
-        self.rows = 0
         self.duplicates = 0
         self._lock = lock
-        self._has_row = np.zeros(1024, dtype=np.bool_)
-        self._last_id = -1
+        self._ledger = Ledger()
         self._buffer: list[dict[str, Any]] = []
         self._buffered = 0
         self._files: dict[Path, bytes] = {}
         self._closed = False
         self._first_buffered = self._last_sync = time.monotonic()
         self._points = SegmentLog(run.path, "points", self.schema.arrow, run.log, segment_bytes)
-        self._journal = SegmentLog(run.path, "issued", self.schema.journal, run.log, segment_bytes)
+        self._journal = SegmentLog(run.path, ISSUED, self.schema.journal, run.log, segment_bytes)
 
     @classmethod
     def create(
@@ -177,9 +142,14 @@ class Store:
         return self.run.path
 
     @property
+    def rows(self) -> int:
+        """Points that have a row, buffered ones included."""
+        return self._ledger.rows
+
+    @property
     def next_id(self) -> int:
         """The smallest ``point_id`` that was never issued."""
-        return self._last_id + 1
+        return self._ledger.last_id + 1
 
     @property
     def buffered(self) -> int:
@@ -210,7 +180,7 @@ class Store:
             `flush`; do not append them again.
         """
         taken = self.schema.take(columns)
-        new = self._new_ids(taken["point_id"])
+        new = self._ledger.new(taken["point_id"])
         n = int(new.sum())
         self.duplicates += len(new) - n
         if not n:
@@ -218,7 +188,6 @@ class Store:
         if n < len(new):
             taken = {k: v[new] if isinstance(v, np.ndarray) else [x for x, k in zip(v, new, strict=True) if k]
                      for k, v in taken.items()}  # fmt: skip
-        self._mark(taken["point_id"])
         taken["kept"] = [
             [self._keep(int(point), name, data) for name, data in files.items()]
             for point, files in zip(taken["point_id"], taken["kept"], strict=True)
@@ -227,6 +196,8 @@ class Store:
             self._first_buffered = time.monotonic()
         self._buffer.append(taken)
         self._buffered += n
+        # After buffering: an interrupt in between leaves a row that may come twice, never one that is missing.
+        self._ledger.mark(taken["point_id"])
         if self._buffered >= FLUSH_ROWS or time.monotonic() - self._first_buffered >= FLUSH_SECONDS:
             self.flush()
         return n
@@ -302,10 +273,8 @@ class Store:
         columns = {"point_id": point_id, "u": u, "origin": origin, "density": density, "score": score,
                    "generation": generation, "issued": time.time()}  # fmt: skip
         batch = self.schema.journal_batch(columns)
-        self._new_ids(np.asarray(point_id, dtype=np.int64))
+        self._ledger.see(np.asarray(point_id, dtype=np.int64))
         self._journal.append(batch)
-        if batch.num_rows:
-            self._last_id = max(self._last_id, int(np.max(np.asarray(point_id))))
         self._journal.write()
 
     def issued(self) -> Issued:
@@ -313,20 +282,8 @@ class Store:
 
         Reads the journal from the disk; meant for the start.
         """
-        names = self.schema.journal.names
-        pending: list[pa.Table] = []
-        for part in iterate(self.path, "issued", names):
-            ids = column(part, "point_id")
-            if len(ids) and (ids.min() < 0 or ids.max() >= MAX_POINT_ID):
-                msg = f"{self.path}: the journal holds ids outside 0 to {MAX_POINT_ID - 1}; restore it from a copy"
-                raise StoreError(errno.EINVAL, msg)
-            self._last_id = max(self._last_id, int(ids.max(initial=-1)))
-            pending.append(part.filter(pa.array(~self._known(ids))))
-        table = pa.concat_tables(pending) if pending else self.schema.journal.empty_table()
-        _, first = np.unique(column(table, "point_id"), return_index=True)
-        table = table.unify_dictionaries().take(first)
-        plain = {name: column(table, name) for name in names if name not in {"u", "origin"}}
-        return Issued(u=unit_points(table, self.schema.d), origin=codes(table, "origin", ORIGIN_CODES), **plain)
+        self._journal.write()
+        return read_issued(self.path, self.schema, self._ledger)
 
     def table(self) -> pa.Table:
         """Return every row so far, buffered ones included (they are flushed first)."""
@@ -387,39 +344,12 @@ class Store:
     def _recover(self) -> None:
         self._points.compact_closed()
         self._journal.compact_closed()
-        for part in iterate(self.path, "points", ["point_id"]):
+        only_ids = pa.schema([self.schema.arrow.field("point_id")])
+        for part in iterate(self.path, "points", only_ids):
             ids = column(part, "point_id")
-            self._mark(ids[self._new_ids(ids)])
+            self._ledger.mark(ids[self._ledger.new(ids)])
         pending = self.issued()
         self.log(f"opened: {self.rows} points stored, {len(pending)} issued without a result")
-
-    def _known(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        inside = ids < len(self._has_row)
-        known = np.zeros(len(ids), dtype=np.bool_)
-        known[inside] = self._has_row[ids[inside]]
-        return known
-
-    def _new_ids(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which of the ids have no row yet, the first of equal ones only, shape (n,)."""
-        if len(ids) and (ids.min() < 0 or ids.max() >= MAX_POINT_ID):
-            msg = f"point_id: expected 0 to {MAX_POINT_ID - 1}, got {ids.min()} to {ids.max()}"
-            raise StoreError(errno.EINVAL, msg)
-        new = ~self._known(ids)
-        if len(ids) > 1:
-            first = np.zeros(len(ids), dtype=np.bool_)
-            first[np.unique(ids, return_index=True)[1]] = True
-            new &= first
-        return new
-
-    def _mark(self, ids: NDArray[np.int64]) -> None:
-        last = int(ids.max(initial=-1))
-        if last >= len(self._has_row):
-            grown = np.zeros(max(last + 1, 2 * len(self._has_row)), dtype=np.bool_)
-            grown[: len(self._has_row)] = self._has_row
-            self._has_row = grown
-        self._has_row[ids] = True
-        self.rows += len(ids)
-        self._last_id = max(self._last_id, last)
 
     def _keep(self, point_id: int, name: str, data: bytes) -> str:
         file = kept_name(point_id, name)

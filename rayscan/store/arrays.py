@@ -1,0 +1,69 @@
+"""Columns of a table as NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rayscan.learn.data import Origin, Rows
+from rayscan.store.schema import Schema
+from rayscan.tools.base import Status
+
+STATUS_CODES = {status.label: int(status) for status in Status}
+ORIGIN_CODES = {origin.label: int(origin) for origin in Origin}
+
+
+def as_rows(table: pa.Table, schema: Schema) -> Rows:
+    """Return the learner's view of a table: plain arrays, in the order of ``point_id``.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        From `read_table`, with ``n`` rows.
+    schema : Schema
+        Of the run.
+
+    Returns
+    -------
+    Rows
+        ``observables`` of shape ``(n, m)``, ``u`` of shape ``(n, d)``.
+    """
+    n = table.num_rows
+    observables = [column(table, name) for name in schema.observables]
+    return Rows(
+        point_id=column(table, "point_id"),
+        u=unit_points(table, schema.d),
+        status=codes(table, "status", STATUS_CODES),
+        observables=np.column_stack(observables) if observables else np.empty((n, 0)),
+        valid=column(table, "valid").astype(bool),
+        likelihood=column(table, "likelihood"),
+        penalty=column(table, "penalty"),
+        origin=codes(table, "origin", ORIGIN_CODES),
+        density=column(table, "density"),
+        score=column(table, "score"),
+    )
+
+
+def column(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
+    """Return a column of numbers as an array of shape ``(n,)``."""
+    values: np.ndarray[Any, Any] = table.column(name).to_numpy()
+    return values
+
+
+def unit_points(table: pa.Table, d: int) -> np.ndarray[Any, Any]:
+    """Return the column ``u`` as an array of shape ``(n, d)``."""
+    lists: Any = table.column("u").combine_chunks()
+    points: np.ndarray[Any, Any] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, d)
+    return points
+
+
+def codes(table: pa.Table, name: str, code_of: dict[str, int]) -> np.ndarray[Any, Any]:
+    """Return a column of labels as integer codes, shape ``(n,)``."""
+    labels: Any = table.column(name).combine_chunks()
+    lookup: np.ndarray[Any, Any] = np.array(
+        [code_of[label] for label in labels.dictionary.to_pylist()] or [0], dtype=np.int8
+    )
+    coded: np.ndarray[Any, Any] = lookup[labels.indices.to_numpy(zero_copy_only=False)]
+    return coded
