@@ -157,7 +157,7 @@ def choose(found: Sequence[Section], address: Address) -> list[Section]:
         return [section for section in found if _is_process(section.head, address)]
     if address.block in DECAY_KEYWORDS:
         return list(found[-1:])
-    if address.scale is None and len(found) == 1:
+    if not found or (address.scale is None and len(found) == 1):
         return list(found)
     scales = [section.scale for section in found]
     chosen = scales[-1] if address.scale is None else _nearest(scales, address.scale)
