@@ -63,8 +63,9 @@ class Command(Tool):
         (a MadGraph process directory). ``{name}`` in arguments, `env` and `cwd` is the copy's path.
     cwd : str, optional
         Where the commands run, such as ``{name}`` of a private directory; the point's directory by default.
-    keep : {"never", "valid", "all"}
-        Which points' `keep_files` are kept with the rows.
+    keep : {"valid", "all", "never"}
+        Of which points `keep_files` are offered to the scan, whose own ``keep`` decides: those that ended ok, all,
+        or none.
     keep_files : sequence of str
     unused : sequence of str
         Parameters that are deliberately given to no program, for example because others are derived from them.
@@ -101,7 +102,7 @@ class Command(Tool):
         success: Success | Mapping[str, Any] | None = None,
         private: Mapping[str, str | Path] | None = None,
         cwd: str | None = None,
-        keep: Keep = "never",
+        keep: Keep = "valid",
         keep_files: Sequence[str] = (),
         unused: Sequence[str] = (),
         name: str | None = None,
@@ -321,7 +322,8 @@ class Command(Tool):
                 name=self.name if len(self.commands) == 1 else f"{self.name}-{number}",
             )
             runs.append(run)
-            if run.timed_out or run.signal is not None or (not final and run.exit_code != 0):
+            allowed = self.success.exit_codes
+            if run.timed_out or run.signal is not None or (allowed is not None and run.exit_code not in allowed):
                 break
         return runs
 

@@ -175,6 +175,11 @@ class NameValue(_Slots):
             text += "".join(f"{name}   0\n" for name in pairs.values() if name not in known)
         super().__init__(text, source, pairs)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name in the file."""
+        return tuple(line[1] for line in _NAME_LINE.finditer(self.text))
+
     def _find(self, parameter: str, label: str) -> _Slot:
         found = [line for line in _NAME_LINE.finditer(self.text) if line[1] == label]
         if len(found) == 1:
@@ -183,10 +188,8 @@ class NameValue(_Slots):
             numbers = ", ".join(str(line_of(self.text, line.start())) for line in found[:_SHOWN_LINES])
             msg = f"{self.source}: the name {label!r} is on {len(found)} lines ({numbers}); keep one of them"
             raise ConfigError(msg)
-        names = {line[1] for line in _NAME_LINE.finditer(self.text)}
-        msg = (
-            f"{self.source}: there is no line '{label} <value>' for parameter {parameter!r}{did_you_mean(label, names)}"
-        )
+        near = did_you_mean(label, self.names)
+        msg = f"{self.source}: there is no line '{label} <value>' for parameter {parameter!r}{near}"
         raise ConfigError(msg)
 
 

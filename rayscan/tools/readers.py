@@ -141,8 +141,8 @@ class Regex(Reader):
         known = {*range(compiled.groups + 1), *compiled.groupindex}
         if self.group not in known:
             msg = (
-                f"observable {observable!r}: the pattern {self.pattern!r} has no group {self.group!r}; put the number in "
-                f"round brackets, or give one of {sorted(map(str, known))}"
+                f"observable {observable!r}: the pattern {self.pattern!r} has no group {self.group!r}; put the number "
+                f"in round brackets, or give one of {sorted(map(str, known))}"
             )
             raise ConfigError(msg)
         _check_which(observable, self.which)

@@ -76,10 +76,10 @@ class SPheno(Command):
     forbid_messages : sequence of str
         Regular expressions of ``Messages.out`` that make a point unphysical although there is a spectrum, such as
         ``\|mu\|\^2 < 0``. By default such messages are only kept with the row.
-    keep : {"never", "valid", "all"}
-        Whether the spectrum is kept with the row.
+    keep : {"valid", "all", "never"}
+        Of which points the spectrum is offered to the scan, whose own ``keep`` decides.
     keep_files : sequence of str
-        What is kept then.
+        What is offered.
     limits, env, unused, name, base
         As for `Command`.
 
@@ -113,7 +113,7 @@ class SPheno(Command):
         timeout: float | None = None,
         forbid: Sequence[int] = (4,),
         forbid_messages: Sequence[str] = (),
-        keep: Keep = "never",
+        keep: Keep = "valid",
         keep_files: Sequence[str] = (OUTPUT,),
         limits: Limits | None = None,
         env: Mapping[str, str] | None = None,
@@ -201,6 +201,8 @@ class SPheno(Command):
         kind, line = failure(text)
         if not kind:
             kind, line = failure(self._messages(outputs) + said)
+        if not kind and MESSAGES not in text:
+            line = ""
         reason = "" if not line or line in text else f": {line}"
         notes = [note for note in outputs.texts(OUTPUT, "SPINFO 3") if note not in text]
         more = f" (SPINFO 3: {'; '.join(notes)})" if notes else ""
