@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 SHORT = 60
 
 
@@ -16,15 +18,16 @@ def canonical(value: object) -> str:
     Parameters
     ----------
     value : object
-        Mappings, sequences, strings, numbers, booleans and None; anything else is represented by its ``str``.
+        Mappings, sequences, strings, numbers, booleans and None; anything else is represented by its ``str``. A number
+        is itself however it is written: 2 and 2.0 and NumPy's 2 are the same.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def fingerprint(description: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a problem's description, as 64 hexadecimal digits.
 
-    The order of keys does not matter; a tuple equals a list.
+    The order of keys does not matter; a tuple equals a list, and 2 equals 2.0.
     """
     return hashlib.sha256(canonical(description).encode()).hexdigest()
 
@@ -56,7 +59,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _walk(path: str, old: Any, new: Any, lines: list[str]) -> None:
-    if old == new and type(old) is type(new):
+    if canonical(old) == canonical(new):
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
@@ -75,6 +78,16 @@ def _walk(path: str, old: Any, new: Any, lines: list[str]) -> None:
         lines.append(f"{where}: {kind} changed" if where else f"{kind} changed")
     else:
         lines.append(f"{path}: {_short(old)} → {_short(new)}")
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _is_hash(value: object) -> bool:

@@ -156,11 +156,11 @@ def create(
         # Written last: a directory without it is one that was never finished.
         write_atomically(where / RUN, json.dumps(run, indent=1, default=str, ensure_ascii=False).encode())
         return RunDirectory(where), lock
-    except OSError as error:
+    except BaseException as error:
         lock.release()
-        if isinstance(error, StoreError):
-            raise
-        raise disk_error(where, "create the run directory", error) from error
+        if isinstance(error, OSError) and not isinstance(error, StoreError):
+            raise disk_error(where, "create the run directory", error) from error
+        raise
 
 
 def open_locked(path: Path | str, description: Mapping[str, Any] | None) -> tuple[RunDirectory, RunLock]:
@@ -232,10 +232,10 @@ def _read_run(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         msg = f"{path / RUN}: cannot be read ({error}); restore it from a copy"
         raise StoreError(errno.EINVAL, msg) from error
-    if not isinstance(run, dict) or run.get("rayscan") != "run":
+    if not isinstance(run, dict) or run.get("rayscan") != "run" or "format" not in run:
         msg = f"{path / RUN}: expected the description of a rayscan run, got something else; nothing was changed"
         raise StoreError(errno.EINVAL, msg)
-    if run.get("format") != FORMAT:
-        msg = f"{path}: written in format {run.get('format')!r}, this version reads {FORMAT!r}; install a newer rayscan"
+    if run["format"] != FORMAT:
+        msg = f"{path}: written in format {run['format']!r}, this version reads {FORMAT!r}; install a newer rayscan"
         raise StoreError(errno.EINVAL, msg)
     return run

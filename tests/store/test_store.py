@@ -118,7 +118,7 @@ def test_columns_can_be_chosen(new_store, rows):
         store.append(rows([2, 1]))
     assert read_table(store.path, ["mh", "tanb"]).column_names == ["mh", "tanb"]
     assert read_table(store.path, ["tanb"])["tanb"].to_pylist() == [1.25, 2.25]
-    with pytest.raises(StoreError, match="no column 'tan_b'.*did you mean 'tanb'"):
+    with pytest.raises(StoreError, match=r"no column 'tan_b'.*did you mean 'tanb'"):
         read_table(store.path, ["tan_b"])
 
 
