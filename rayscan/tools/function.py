@@ -29,9 +29,9 @@ class Function(Tool):
     Parameters
     ----------
     f : callable
-        Takes parameters by name, ``f(m0=…, tanb=…)`` (those in its signature, or all with ``**``), and returns a number,
-        a tuple with one number per output, or a dict. With `vectorized`, takes an ``(n, d)`` array in the space's order
-        and returns ``(n,)`` or ``(n, m)``.
+        Takes parameters by name, ``f(m0=…, tanb=…)`` (those in its signature, or all with ``**``), and returns a
+        number, a tuple with one number per output, or a dict. With `vectorized`, takes an ``(n, d)`` array in the
+        space's order and returns ``(n,)`` or ``(n, m)``.
     outputs : sequence of str
         The observables it gives. Length ``m``.
     vectorized : bool

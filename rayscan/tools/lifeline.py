@@ -32,10 +32,14 @@ PASSED = (
 """The variables of the user's environment that programs see, with every ``LC_*``; tokens and passwords stay here."""
 
 
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""One evaluator is one processor's worth of work unless the tool's configuration says otherwise."""
+
+
 def chosen_environment() -> dict[str, str]:
-    """Return the part of this process's environment that programs get."""
+    """Return the environment that programs get: part of this process's, and the number of threads."""
     chosen = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")}
-    return {"PATH": os.defpath, **chosen}
+    return {"PATH": os.defpath, **chosen, **THREADS}
 
 
 class Lifeline:

@@ -36,6 +36,7 @@ COURTESY = 0.1
 """Seconds that background processes get to end by themselves once the program itself has ended."""
 DEAF = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGTSTP", "SIGXCPU", "SIGXFSZ")
 """Ignored here: batch systems warn every process of a job, but the programs must be able to finish."""
+DEFAULTS = [getattr(signal, name) for name in (*DEAF, "SIGPIPE", "SIGCHLD")]
 CAPTURE = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
 SMALLEST_OWN_MEMORY = 256 * 2**20
 """Below this a memory limit might stop this interpreter itself and is set just after the start instead."""
@@ -208,7 +209,7 @@ class Reaper:
 def spawn(request: dict[str, Any], captured: list[int]) -> int:
     """Start the program in a session of its own; return its process id."""
     memory = request["memory"]
-    soft = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, request["cpu"]), (resource.RLIMIT_FSIZE, request["file"])]
+    soft = [(resource.RLIMIT_CPU, request["cpu"]), (resource.RLIMIT_FSIZE, request["file"])]
     if memory is not None and memory >= SMALLEST_OWN_MEMORY:
         soft.append((resource.RLIMIT_AS, memory))
     before = {which: resource.getrlimit(which) for which, limit in soft if limit is not None}
@@ -220,7 +221,7 @@ def spawn(request: dict[str, Any], captured: list[int]) -> int:
                 resource.setrlimit(which, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
         pid = os.posix_spawn(
             request["path"], request["command"], request["env"], setsid=True, setsigmask=[],
-            setsigdef=[getattr(signal, name) for name in (*DEAF, "SIGPIPE", "SIGCHLD")],
+            setsigdef=DEFAULTS,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, request["stdin"], os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, captured[0], 1),
@@ -340,6 +341,15 @@ def _hollow(top: int, name: str, moved: int) -> int:
     return moved
 
 
+def remove_lock(lock: str) -> None:
+    """Remove a lock file, and the run's and the user's folders when that was the last one in them."""
+    run = os.path.dirname(lock)  # noqa: PTH120
+    with contextlib.suppress(OSError):
+        os.unlink(lock)  # noqa: PTH108
+        os.rmdir(run)  # noqa: PTH106
+        os.rmdir(os.path.dirname(run))  # noqa: PTH106, PTH120
+
+
 def become_subreaper() -> None:
     """Have the kernel hand the orphans of our programs to this process."""
     if LINUX:
@@ -352,12 +362,19 @@ def become_subreaper() -> None:
 def main() -> None:
     """Detach from the evaluator, serve it, clean up after it."""
     directory, lock, evaluator = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    # Whatever else the evaluator lets its children inherit must not reach the programs.
+    for descriptor in map(int, os.listdir("/dev/fd")):  # noqa: PTH208
+        if descriptor > 3:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
     if os.fork():
         os._exit(0)
     os.setsid()
     os.chdir("/")
     for name in DEAF:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
+    # Nobody looks at the core files of ten thousand failed points; the programs inherit this.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     become_subreaper()
     lifeline, answers = (fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10) for descriptor in (0, 1))
     # Descriptor 3 is the evaluator's lock on the directory: held on until the clean-up is done.
@@ -368,9 +385,7 @@ def main() -> None:
     os.close(nowhere)
     Reaper(lifeline, answers, evaluator).serve()
     if remove_tree(directory):
-        with contextlib.suppress(OSError):
-            os.unlink(lock)  # noqa: PTH108
-            os.rmdir(os.path.dirname(lock))  # noqa: PTH106, PTH120
+        remove_lock(lock)
 
 
 if __name__ == "__main__":

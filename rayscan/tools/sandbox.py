@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rayscan.errors import ConfigError, ToolError
-from rayscan.tools.lifeline import COOKIE, chosen_environment
+from rayscan.tools.lifeline import COOKIE
 from rayscan.tools.limits import Limits
 
 __all__ = ["Completed", "Limits", "Sandbox", "check_return_codes"]
@@ -24,7 +24,6 @@ HINTS = {
     "SIGXFSZ": "its file-size limit",
     "SIGKILL": "often the kernel, for want of memory",
 }
-THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 Runner = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
@@ -112,12 +111,15 @@ class Sandbox:
     directory : Path
     verbose : bool
         Whether a tool should fill `Stage.details`.
+    environment : dict of str to str
+        The chosen list of variables that every program gets.
     """
 
-    __slots__ = ("_run", "directory", "verbose")
+    __slots__ = ("_run", "directory", "environment", "verbose")
 
-    def __init__(self, directory: Path, run: Runner, *, verbose: bool = False) -> None:
+    def __init__(self, directory: Path, run: Runner, environment: Mapping[str, str], *, verbose: bool = False) -> None:
         self.directory = directory
+        self.environment = environment
         self.verbose = verbose
         self._run = run
 
@@ -173,10 +175,8 @@ class Sandbox:
         """
         limits = limits or Limits()
         place = Path(cwd) if cwd is not None else self.directory
-        environment = {
-            **chosen_environment(), **THREADS, "TMPDIR": str(self.directory), **(env or {}),
-            COOKIE: str(self.directory),
-        }  # fmt: skip
+        own = {"TMPDIR": str(self.directory), **(env or {}), COOKIE: str(self.directory)}
+        environment = {**self.environment, **own}
         program = find_program(command, place, environment["PATH"])
         stem = re.sub(r"[^\w.+-]", "_", name)[:80] or "run"
         stdout, stderr = self.directory / f"{stem}.stdout", self.directory / f"{stem}.stderr"
@@ -257,7 +257,7 @@ def check_return_codes() -> None:
         code = None
     if code != 1:
         msg = (
-            f"return codes of programs are not to be trusted here: {program} gave {code}, expected 1; SIGCHLD is ignored "
+            f"return codes of programs cannot be trusted here: {program} gave {code}, expected 1; SIGCHLD is ignored "
             "in this process (call check_return_codes() in the main thread, or start Ray without its child subreaper)"
         )
         raise ToolError(msg)

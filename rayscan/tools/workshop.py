@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from rayscan.errors import ToolError
-from rayscan.tools.lifeline import Lifeline, end_processes
-from rayscan.tools.reaper import remove_tree
+from rayscan.tools.lifeline import Lifeline, chosen_environment, end_processes
+from rayscan.tools.reaper import remove_lock, remove_tree
 from rayscan.tools.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Workshop:
         self.run_id = run_id
         self.worker = worker if worker is not None else f"worker-{uuid.uuid4().hex[:12]}"
         self._owner = os.getpid()
+        self._environment = chosen_environment()
         self._serial = itertools.count(1)
         self._turn = threading.Lock()
         self._lifeline: Lifeline | None = None
@@ -97,6 +98,7 @@ class Workshop:
             self._guard()
         except ToolError:
             remove_tree(str(self.directory))
+            remove_lock(str(self._lock))
             self._let_go()
             raise
 
@@ -131,7 +133,7 @@ class Workshop:
             msg = f"cannot make the sandbox {directory}: {error.strerror}; is the disk full, or was scratch cleaned?"
             raise ToolError(msg) from error
         try:
-            yield Sandbox(directory, self._run, verbose=verbose)
+            yield Sandbox(directory, self._run, self._environment, verbose=verbose)
         finally:
             if not remove_tree(str(directory)):
                 log.warning("could not remove the sandbox %s; it is tried again at the end", directory)
@@ -166,14 +168,12 @@ class Workshop:
             if not remove_tree(str(self.directory)):
                 log.warning("could not remove %s; the next start sweeps it", self.directory)
             else:
-                self._lock.unlink(missing_ok=True)
+                remove_lock(str(self._lock))
         self._let_go()
 
     def _let_go(self) -> None:
         os.close(self._held)
         self._held = -1
-        with contextlib.suppress(OSError):
-            self._lock.parent.rmdir()
 
     def __enter__(self) -> Self:
         return self
@@ -239,7 +239,8 @@ def take_lock(path: Path) -> int:
     """
     while True:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (path.parent.parent, path.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
             held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except FileNotFoundError:
             continue  # its last user removed the folder in between
@@ -307,11 +308,9 @@ def _sweep_one(lock: Path) -> list[Path]:
         end_processes(str(directory))
         if not remove_tree(str(directory)):
             return []
-        lock.unlink(missing_ok=True)
+        remove_lock(str(lock))
     finally:
         os.close(held)
-    with contextlib.suppress(OSError):
-        lock.parent.rmdir()
     return [directory]
 
 
