@@ -60,7 +60,7 @@ class LearnOptions:
         Upper bounds of one training: passes over the sample, and gradient steps. The second keeps the cost of a refit
         flat as the sample grows.
     patience : int
-        Checks of the held-back part without improvement before the learning rate falls, then training stops.
+        Checks of the held-back part (a fortieth of a full training apart) without improvement before training stops.
     holdout : float
         The share of the sample held back to stop early, in [0, 0.5].
     batch : int or None
@@ -105,7 +105,7 @@ class LearnOptions:
     learning_rate: float = 1e-3
     epochs: int = 500
     steps: int = 3000
-    patience: int = 5
+    patience: int = 8
     holdout: float = 0.1
     batch: int | None = None
     confident: float = 0.75
@@ -204,7 +204,7 @@ def _initial(value: Any) -> Any:
         return int(value)
     points = np.array(value, dtype=np.float64)
     if points.ndim != 2 or not ((points >= 0) & (points <= 1)).all():
-        msg = f"initial: expected a number of points or an array (n, d) of unit-cube points, got an array of shape {points.shape}"
+        msg = f"initial: expected a number or an array (n, d) of unit-cube points, got an array of shape {points.shape}"
         raise ConfigError(msg)
     points.setflags(write=False)
     return points

@@ -1,0 +1,216 @@
+"""The paper's method: draw L candidates from the map and the prior, score them, choose K."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rayscan.learn import selection
+from rayscan.learn.data import Array, Origin, Proposals, Rows
+from rayscan.learn.initial import InitialDesign
+from rayscan.learn.lesson import make_lesson, map_weights
+from rayscan.learn.networks import Surrogate, make_surrogate
+from rayscan.learn.options import LearnOptions
+from rayscan.learn.selection import Candidates, Indices
+from rayscan.learn.vegas_map import VegasMap
+from rayscan.target import Target
+
+COLUMNS = ("u", "origin", "density", "score")
+POOL, CHOICE, TRAINING, WEIGHTS = 1, 2, 3, 4
+"""Streams of random numbers, so that none depends on how often another was used. 0 is the initial design's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """L candidates and what the surrogate thinks of them.
+
+    Attributes
+    ----------
+    u : ndarray, shape (L, d)
+    origin : ndarray of int8, shape (L,)
+    density : ndarray, shape (L,)
+        Of the draw that each came from.
+    mixture : ndarray, shape (L,)
+        Of all draws together.
+    score, merit : ndarray, shape (L,)
+        As in `Prediction`; the score is 0 without a surrogate.
+    """
+
+    u: Array
+    origin: np.ndarray[Any, np.dtype[np.int8]]
+    density: Array
+    mixture: Array
+    score: Array
+    merit: Array
+
+
+class CandidateProposer:
+    """Draw L candidates from the map and the prior, score them with a network, choose K of them.
+
+    Parameters
+    ----------
+    d : int
+    target : Target
+    observables : sequence of str, length m
+        Names of the columns of ``Rows.observables``.
+    options : LearnOptions
+    seed : int
+
+    Attributes
+    ----------
+    generation : int
+        Refits so far.
+    surrogate : Surrogate
+    map : VegasMap
+
+    Notes
+    -----
+    One pool serves all calls between two refits: points are chosen K at a time, so that the shares of the selection are
+    exact whatever the size of a call, and never twice. A new pool is drawn when half of one is used up.
+
+    References
+    ----------
+    .. [1] A. Hammad et al., "DLScanner", arXiv:2412.19675, §2 and §6.1.
+    """
+
+    def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
+        self.d, self.target, self.observables, self.options, self.seed = d, target, tuple(observables), options, seed
+        self.generation = 0
+        self.initial = InitialDesign(d, options, seed)
+        self.map = VegasMap(d, options.ninc, options.nitn, options.alpha, options.nproc)
+        self.surrogate: Surrogate = make_surrogate(d, target, observables, options, self._number(WEIGHTS))
+        self._rows: list[Rows] = []
+        self._provisional = False
+        self._pool: Pool | None = None
+        self._pools = self._choices = 0
+        self._taken: Indices = np.empty(0, dtype=np.int64)
+        self._queue = self._nothing()
+
+    def tell(self, rows: Rows) -> None:
+        """Take evaluated rows, in issue order."""
+        if len(rows):
+            self._rows.append(rows)
+
+    def refit(self) -> None:
+        """Train the network and the map on all rows. Without rows nothing changes."""
+        if not self._rows:
+            return
+        rows = Rows.concatenate(self._rows)
+        self._rows = [rows]
+        lesson = make_lesson(rows, self.target, self.observables)
+        self.surrogate.fit(lesson, self._number(TRAINING))
+        self._provisional = lesson.provisional
+        if self.options.proposal == "vegas":
+            self.map.fit(rows.u, map_weights(lesson))
+        self.generation += 1
+        self._pools = self._choices = 0
+        self._pool, self._taken, self._queue = None, self._taken[:0], self._nothing()
+
+    def ask(self, n: int, pending: Array) -> Proposals:
+        """Return `n` points to evaluate next; parameters and result as `Proposer.ask`."""
+        start = self.initial.take(n)
+        n -= len(start)
+        if not n:
+            return start
+        while len(self._queue) < n:
+            batch = self._choose(np.concatenate([np.reshape(pending, (-1, self.d)), start.u, self._queue.u]))
+            self._queue = _join(self._queue, batch)
+        chosen, self._queue = self._queue[:n], self._queue[n:]
+        return _join(start, chosen)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generation": self.generation,
+            "initial": self.initial.issued,
+            "provisional": self._provisional,
+            "pools": self._pools,
+            "choices": self._choices,
+            "taken": self._taken,
+            "queue": {name: getattr(self._queue, name) for name in COLUMNS},
+            "map": self.map.state_dict(),
+            "surrogate": self.surrogate.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any], rows: Rows) -> None:
+        self.generation, self.initial.issued = int(state["generation"]), int(state["initial"])
+        self._provisional = bool(state["provisional"])
+        self._pools, self._choices = int(state["pools"]), int(state["choices"])
+        self._taken = np.asarray(state["taken"], np.int64)
+        queue = {name: np.asarray(state["queue"][name]) for name in COLUMNS}
+        self._queue = Proposals(**queue, generation=self.generation)
+        self.map.load_state_dict(state["map"])
+        self.surrogate.load_state_dict(state["surrogate"])
+        self._rows = [rows] if len(rows) else []
+        self._pool = None
+
+    def _choose(self, pending: Array) -> Proposals:
+        """Return the next K points, or a few less where the pool holds repetitions."""
+        if len(self._taken) and len(self._taken) + self.options.K > self._pool_size() // 2:
+            self._pools += 1
+            self._pool, self._taken = None, self._taken[:0]
+        pool, chosen = self._current_pool(), self._select(self.options.K, pending)
+        self._taken = np.concatenate([self._taken, chosen])
+        # A provisional score says "among the best so far", not "valid": no use to anyone who reads the table.
+        told = self.surrogate.ready and not self._provisional
+        score = pool.score[chosen] if told else np.full(len(chosen), np.nan)
+        return Proposals(pool.u[chosen], pool.origin[chosen], pool.density[chosen], score, self.generation)
+
+    def _select(self, n: int, pending: Array) -> Indices:
+        options, pool = self.options, self._current_pool()
+        rng = self._rng(CHOICE, self._choices)
+        self._choices += 1
+        free = ~selection.repeated(pool.u, pending)
+        free[self._taken] = False
+        crowd = selection.crowding(pool.u, pending, n)
+        candidates = Candidates(
+            pool.score, pool.merit, pool.origin == Origin.UNIFORM, 1.0 / (pool.mixture * (1.0 + crowd)), free
+        )
+        if not self.surrogate.ready:
+            return selection.select_blindly(candidates, n, rng)
+        if options.selection == "default":
+            return selection.select_default(candidates, n, options.random_share, options.confident, rng)
+        if options.surrogate == "regressor":
+            return selection.select_paper_regressor(candidates, n, options.random_share, options.threshold, rng)
+        return selection.select_paper_classifier(candidates, n, options.random_share, options.confident, rng)
+
+    def _pool_size(self) -> int:
+        # Without a surrogate nothing tells candidates apart, and a few batches are enough to choose from.
+        return self.options.candidates if self.surrogate.ready else 8 * self.options.K
+
+    def _current_pool(self) -> Pool:
+        if self._pool is None:
+            self._pool = self._draw_pool()
+        return self._pool
+
+    def _draw_pool(self) -> Pool:
+        size, rng = self._pool_size(), self._rng(POOL, self._pools)
+        mapped = round(self.options.map_share * size) if self.map.trained else 0
+        uniform = rng.random((size - mapped, self.d))
+        u, jacobian = self.map.sample(mapped, rng)
+        u = np.concatenate([uniform, u])
+        origin = np.repeat(np.array([Origin.UNIFORM, Origin.MAP], dtype=np.int8), [size - mapped, mapped])
+        density = np.concatenate([np.ones(size - mapped), 1.0 / jacobian])
+        share = mapped / size
+        mixture = 1.0 - share + share * self.map.density(u) if mapped else np.ones(size)
+        if not self.surrogate.ready:
+            return Pool(u, origin, density, mixture, np.zeros(size), np.zeros(size))
+        prediction = self.surrogate.predict(u)
+        return Pool(u, origin, density, mixture, prediction.score, prediction.merit)
+
+    def _nothing(self) -> Proposals:
+        none = np.empty(0)
+        return Proposals(np.empty((0, self.d)), none.astype(np.int8), none, none, self.generation)
+
+    def _rng(self, stream: int, count: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, stream, self.generation, count])
+
+    def _number(self, stream: int) -> int:
+        return int(self._rng(stream, 0).integers(2**31))
+
+
+def _join(first: Proposals, second: Proposals) -> Proposals:
+    columns = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in COLUMNS}
+    return Proposals(**columns, generation=second.generation)

@@ -1,0 +1,77 @@
+"""Where to look next: the face that every method shows, and the choice of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rayscan.learn.data import Array, Proposals, Rows
+from rayscan.learn.options import LearnOptions
+from rayscan.target import Target
+
+
+class Proposer(Protocol):
+    """A method that proposes points from evaluated ones. Same seed, same rows in the same order, same proposals.
+
+    Attributes
+    ----------
+    generation : int
+        Refits so far.
+    """
+
+    generation: int
+
+    def tell(self, rows: Rows) -> None:
+        """Take evaluated rows, in issue order."""
+
+    def refit(self) -> None:
+        """Do the expensive part: train the surrogate, rebuild the map."""
+
+    def ask(self, n: int, pending: Array) -> Proposals:
+        """Return `n` points to evaluate next.
+
+        Parameters
+        ----------
+        n : int
+        pending : ndarray, shape (k, d)
+            Points of the unit cube that are issued but not back.
+
+        Returns
+        -------
+        Proposals
+            Ordered such that every prefix keeps the shares of the method.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors, ndarrays and plain types, without the rows."""
+
+    def load_state_dict(self, state: dict[str, Any], rows: Rows) -> None:
+        """Take over what `state_dict` returned, given all rows told until then, in the same order."""
+
+
+def make_proposer(d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> Proposer:
+    """Return the method that the options name.
+
+    Parameters
+    ----------
+    d : int
+        Scanned parameters.
+    target : Target
+    observables : sequence of str, length m
+        Names of the columns of ``Rows.observables``.
+    options : LearnOptions
+    seed : int
+
+    Returns
+    -------
+    Proposer
+        `CoverageProposer` for ``surrogate="auto"`` with ``selection="default"``, else
+        `CandidateProposer`.
+    """
+    if isinstance(options.surrogate, str) and (options.surrogate, options.selection) == ("auto", "default"):
+        from rayscan.learn.coverage import CoverageProposer
+
+        return CoverageProposer(d, target, observables, options, seed)
+    from rayscan.learn.candidates import CandidateProposer
+
+    return CandidateProposer(d, target, observables, options, seed)
