@@ -6,7 +6,6 @@ Public names are loaded on first use: ``import rayscan`` starts no Ray and impor
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 __version__ = "0.1.0"
 
@@ -41,7 +40,7 @@ _HOME = {
 __all__ = sorted(_HOME)  # noqa: PLE0605 - the table above is the one list of public names
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         msg = f"module 'rayscan' has no attribute {name!r}"
         raise AttributeError(msg)

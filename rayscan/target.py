@@ -64,8 +64,8 @@ class Target:
 
     Notes
     -----
-    The likelihood is :math:`L = \prod_i \exp(-(O_i - O_i^{exp})^2 / 2\sigma_i^2)`, Eq. 5 of [1]_. A window contributes 1
-    inside and a Gaussian tail outside.
+    The likelihood is :math:`L = \prod_i \exp(-(O_i - O_i^{exp})^2 / 2\sigma_i^2)`, Eq. 5 of [1]_. A window contributes
+    1 inside and a Gaussian tail outside.
 
     References
     ----------

@@ -1,0 +1,129 @@
+"""Finding a running Ray cluster, or starting one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from rayscan.errors import ClusterError
+
+logger = logging.getLogger("rayscan")
+
+_TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What there is to work with.
+
+    Attributes
+    ----------
+    started : bool
+        Whether this process started it, so that it ends with this process.
+    cpus : float
+        Logical CPUs of all nodes.
+    gpus : float
+    node_id : str
+        The node of this process.
+    """
+
+    started: bool
+    cpus: float
+    gpus: float
+    node_id: str
+
+
+def connect(evaluators: int | None = None) -> Cluster:
+    """Use the cluster that is there, else start one on this machine.
+
+    ``RAY_ADDRESS``, or running inside a cluster's job, decides; nothing in a user's script changes.
+
+    Parameters
+    ----------
+    evaluators : int, optional
+        How many evaluators a cluster of our own should have room for.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster that ``RAY_ADDRESS`` names does not answer.
+    """
+    started = False
+    if not ray.is_initialized():
+        address = os.environ.get("RAY_ADDRESS")
+        try:
+            if address:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+            else:
+                _start_local(evaluators)
+                started = True
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            where = f"the cluster at RAY_ADDRESS={address}" if address else "a local Ray"
+            msg = f"{where} could not be used: {error}. Unset RAY_ADDRESS to run on this machine alone"
+            raise ClusterError(msg) from error
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return Cluster(
+        started=started,
+        cpus=float(resources.get("CPU", 0.0)),
+        gpus=float(resources.get("GPU", 0.0)),
+        node_id=ray.get_runtime_context().get_node_id(),
+    )
+
+
+def _start_local(evaluators: int | None) -> None:
+    """Start Ray for this process alone: on the loopback address, with a token that exists only in this process."""
+    home_token = Path("~/.ray/auth_token").expanduser()
+    if not any(os.environ.get(name) for name in _TOKEN_VARIABLES) and not home_token.exists():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    cores = os.cpu_count() or 1
+    ray.init(
+        address="local",
+        num_cpus=max(cores, evaluators or 0) + 1,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=512 * 2**20,
+        _node_ip_address="127.0.0.1",
+    )
+
+
+def evaluator_share(cluster: Cluster, evaluators: int | None, cores: int) -> tuple[int, float]:
+    """Decide how many evaluators to start and how many logical CPUs each asks for.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    evaluators : int or None
+        As the user asked; None means one per free core.
+    cores : int
+        Processor cores that one evaluation uses.
+
+    Returns
+    -------
+    tuple of (int, float)
+    """
+    free = max(cluster.cpus - 1, 1.0)
+    if evaluators is None:
+        if cluster.started:
+            return max(1, (os.cpu_count() or 1) // cores), float(cores)
+        return max(1, int(free // cores)), float(cores)
+    if evaluators * cores <= free:
+        return evaluators, float(cores)
+    logger.warning(
+        "%d evaluators of %d core(s) were asked for, but the cluster has %g CPUs free; they share",
+        evaluators,
+        cores,
+        free,
+    )
+    return evaluators, max(0.01, int(1000 * free / evaluators) / 1000)
+
+
+def disconnect(cluster: Cluster) -> None:
+    """End a cluster that `connect` started; leave any other alone."""
+    if cluster.started and ray.is_initialized():
+        ray.shutdown()

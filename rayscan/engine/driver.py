@@ -1,0 +1,115 @@
+"""The driver actor: the one place that owns network, map, ledger and store of a scan on a cluster."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from rayscan.engine.cluster import Cluster, evaluator_share
+from rayscan.engine.ray_pool import RayPool
+from rayscan.engine.session import Session
+from rayscan.errors import RayscanError
+from rayscan.options import ScanOptions
+from rayscan.problem import Problem
+from rayscan.progress import Goal, Progress
+
+
+class Driver:
+    """A `Session` as a Ray actor. Runs in one thread; status and stop requests are answered in another."""
+
+    def __init__(
+        self, problem: Problem, options: ScanOptions, out: str, size: int, cpus: float, threads: int, config_toml: str
+    ) -> None:
+        # Ray gave this process the threads of its logical CPUs; the network may use more while evaluators wait.
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        self._session: Session | None = None
+        self._arguments = (problem, options, out, size, cpus, threads, config_toml)
+
+    def open(self) -> Progress | RayscanError:
+        """Open the run directory, start the evaluators, restore what was saved."""
+        problem, options, out, size, cpus, threads, config_toml = self._arguments
+        try:
+            self._session = Session(
+                problem,
+                options,
+                out,
+                lambda run_id: RayPool(problem.tool, problem.space.names, run_id, size, cpus, options.scratch),
+                background=True,
+                threads=threads,
+                config_toml=config_toml,
+            )
+        except RayscanError as error:
+            # Returned, not raised: Ray would wrap it in an error of its own and bury the message.
+            return _portable(error)
+        return self._session.loop.progress()
+
+    def run(self, goal: Goal) -> Progress | RayscanError:
+        """Scan until `goal`; blocks."""
+        assert self._session is not None
+        try:
+            return self._session.loop.run(goal)
+        except RayscanError as error:
+            return _portable(error)
+
+    def status(self) -> Progress | None:
+        """Return a snapshot."""
+        return self._session.loop.progress() if self._session else None
+
+    def stop(self, *, now: bool = False) -> None:
+        """Ask the scan to end."""
+        if self._session:
+            self._session.loop.stop(now=now)
+
+    def close(self) -> None:
+        """End evaluators, compact the store and give up the run directory."""
+        if self._session:
+            self._session.close()
+            self._session = None
+
+
+def _portable(error: RayscanError) -> RayscanError:
+    """Make sure that an error survives the journey: its cause may not be picklable."""
+    clean = type(error)(*[str(argument) for argument in error.args])
+    clean.__notes__ = ["".join(traceback.format_exception(error))]
+    return clean
+
+
+def start_driver(
+    cluster: Cluster, problem: Problem, options: ScanOptions, out: str, config_toml: str, *, gpu: bool
+) -> Any:
+    """Start the driver actor.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    problem : Problem
+    options : ScanOptions
+    out : str
+        Run directory. The driver is kept on this node, where the user can read it, unless only another has a GPU.
+    config_toml : str
+        The resolved configuration, for a new run directory.
+    gpu : bool
+        Whether the network wants a GPU.
+
+    Returns
+    -------
+    actor handle
+    """
+    size, cpus = evaluator_share(cluster, options.evaluators, problem.tool.cores)
+    cores = os.cpu_count() or 1
+    threads = min(8, cores) if problem.tool.vectorized else max(1, min(8, cores // 4))
+    here = NodeAffinitySchedulingStrategy(cluster.node_id, soft=gpu and cluster.gpus > 0)
+    demands: dict[str, Any] = {
+        "num_cpus": 1,
+        "num_gpus": 1 if gpu and cluster.gpus >= 1 else 0,
+        "max_restarts": 0,
+        "max_task_retries": 0,
+        "scheduling_strategy": here,
+        "concurrency_groups": {"control": 1},
+    }
+    actor = ray.remote(**demands)(Driver)
+    return actor.remote(problem, options, out, size, cpus, threads, config_toml)

@@ -1,0 +1,148 @@
+"""One evaluator: an opened tool with a workshop of its own, through which points pass one after another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
+from rayscan.tools.workshop import Workshop
+
+YIELD_EVERY = 0.05
+"""Seconds of work per message. Shorter ones would spend more on the way back than on the point."""
+
+
+class Evaluator:
+    """A tool, opened once, fed with many points.
+
+    Parameters
+    ----------
+    tool : Tool
+    parameters : sequence of str
+        The names of the columns of `Points.x`.
+    run_id, worker : str
+        Names for the scratch directory.
+    scratch : Path, optional
+        Where scratch directories go; memory-backed if there is room by default.
+    verbose : bool
+        Ask the tool for the details that ``rayscan check`` shows.
+    """
+
+    def __init__(
+        self,
+        tool: Tool,
+        parameters: Sequence[str],
+        run_id: str,
+        worker: str = "0",
+        scratch: Path | None = None,
+        *,
+        verbose: bool = False,
+    ) -> None:
+        if threading.current_thread() is threading.main_thread():
+            # A host that ignores SIGCHLD would turn every exit code into 0.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.tool, self.parameters, self.worker = tool, tuple(parameters), worker
+        self._verbose = verbose
+        self._host = socket.gethostname()
+        self._workshop = Workshop(scratch=scratch, run_id=run_id, worker=worker)
+        try:
+            tool.open(self._workshop.directory)
+        except BaseException:
+            self._workshop.close()
+            raise
+
+    def evaluate(self, points: Points) -> Iterator[Outcomes]:
+        """Evaluate points in order.
+
+        Parameters
+        ----------
+        points : Points
+            A point on its second attempt or later is answered before the next one starts, so that a crash can be laid
+            at the right door.
+
+        Yields
+        ------
+        Outcomes
+            One or more points at a time, in order, every point once.
+        """
+        if self.tool.vectorized:
+            yield self._block(points)
+            return
+        first, outcomes, times = 0, list[Outcome](), list[tuple[float, float]]()
+        for row in range(len(points)):
+            start = time.time()
+            outcomes.append(self._one(points, row))
+            times.append((start, time.time()))
+            last = row + 1 == len(points)
+            if last or points.attempt[row + 1] > 1 or times[-1][1] - times[0][0] >= YIELD_EVERY:
+                yield self._pack(points[first : row + 1], outcomes, times)
+                first, outcomes, times = row + 1, [], []
+
+    def close(self) -> None:
+        """End whatever still runs and remove the scratch directory."""
+        try:
+            self.tool.close()
+        finally:
+            self._workshop.close()
+
+    def _pack(self, points: Points, outcomes: list[Outcome], times: list[tuple[float, float]]) -> Outcomes:
+        return Outcomes.of(points, outcomes, self.tool.outputs, times, host=self._host, worker=self.worker)
+
+    def _one(self, points: Points, row: int) -> Outcome:
+        point = dict(zip(self.parameters, points.x[row].tolist(), strict=True))
+        point_id, attempt = int(points.point_id[row]), int(points.attempt[row])
+        try:
+            with self._workshop.sandbox(point_id, attempt, verbose=self._verbose) as sandbox:
+                return self.tool.evaluate(point, sandbox)
+        except Exception as error:  # noqa: BLE001 - whatever a user's tool raises is that point's row
+            return Outcome(Status.TOOL_ERROR, message=_last_lines(error))
+
+    def _block(self, points: Points) -> Outcomes:
+        n, m = len(points), len(self.tool.outputs)
+        start = time.time()
+        message = ""
+        try:
+            values = np.asarray(self.tool.evaluate_many(points.x, self.parameters), dtype=np.float64)
+            status = np.where(np.isnan(values).any(axis=1), Status.UNPHYSICAL, Status.OK).astype(np.int8)
+        except Exception as error:  # noqa: BLE001 - as above
+            if n > 1:
+                # One bad point must not take its whole block with it.
+                halves = [self._block(points[: n // 2]), self._block(points[n // 2 :])]
+                return _join(halves)
+            values, message = np.full((n, m), np.nan), _last_lines(error)
+            status = np.full(n, Status.TOOL_ERROR, dtype=np.int8)
+        end = time.time()
+        each = np.linspace(start, end, n + 1)
+        unset = np.full(n, -1, dtype=np.int32)
+        return Outcomes(
+            points.point_id, points.attempt, status, values, each[:-1], each[1:], unset, unset, [message] * n,
+            [()] * n, [{}] * n, self._host, self.worker,
+        )  # fmt: skip
+
+
+def _join(halves: list[Outcomes]) -> Outcomes:
+    a, b = halves
+    arrays = ("point_id", "attempt", "status", "observables", "started", "ended", "exit_code", "signal")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in arrays}
+    joined |= {name: getattr(a, name) + getattr(b, name) for name in ("message", "stages", "kept")}
+    return Outcomes(**joined, host=a.host, worker=a.worker)
+
+
+def _last_lines(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"[:500]
+
+
+def worker_name(index: int, incarnation: int) -> str:
+    """Name one incarnation of an evaluator, unique on its node."""
+    return f"{index}.{incarnation}.{os.getpid()}"

@@ -1,0 +1,194 @@
+"""The ledger: which points are under way, what came of the others, and what the learner has yet to hear."""
+
+from __future__ import annotations
+
+import collections
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayscan.learn.data import Proposals, Rows
+from rayscan.problem import Problem
+from rayscan.tools.base import Outcomes, Points, Status
+
+RECENT = 1000
+"""Rows that the live acceptance looks back on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Issued:
+    """Where an open point came from."""
+
+    batch: Proposals
+    row: int
+    issued: float
+
+
+class Ledger:
+    """Bookkeeping of every point of a scan. It alone gives out point ids, in order.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : Rows
+        What earlier sessions evaluated, in the order of ids.
+    told : int
+        How many of those the learner knows.
+    next_id : int
+        The first id to give out.
+
+    Attributes
+    ----------
+    next_id, evaluations, valid : int
+    statuses : Counter
+        Rows by `Status`.
+    """
+
+    def __init__(self, problem: Problem, rows: Rows, *, told: int, next_id: int) -> None:
+        self.problem = problem
+        self.next_id = next_id
+        self.evaluations = len(rows)
+        self.valid = int(rows.valid.sum())
+        self.statuses = collections.Counter(rows.status.tolist())
+        self._open: dict[int, _Issued] = {}
+        self._untold: list[Rows] = [rows[told:]] if len(rows) > told else []
+        self._recent = collections.deque(rows.valid[-RECENT:].tolist(), maxlen=RECENT)
+
+    # Issuing --------------------------------------------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> int:
+        """Points issued and not yet back."""
+        return len(self._open)
+
+    @property
+    def acceptance(self) -> float:
+        """Valid share of the last rows."""
+        return sum(self._recent) / len(self._recent) if self._recent else 0.0
+
+    def issue(self, proposals: Proposals, point_id: NDArray[np.int64] | None = None, attempt: int = 1) -> Points:
+        """Open points, with new ids unless they had some.
+
+        Parameters
+        ----------
+        proposals : Proposals, length n
+        point_id : ndarray of int64, shape (n,), optional
+            Ids given out by an earlier session.
+        attempt : int
+
+        Returns
+        -------
+        Points
+        """
+        if point_id is None:
+            point_id = np.arange(self.next_id, self.next_id + len(proposals), dtype=np.int64)
+        if len(point_id):
+            self.next_id = max(self.next_id, int(point_id[-1]) + 1)
+        now = time.time()
+        for row, one in enumerate(point_id.tolist()):
+            self._open[one] = _Issued(proposals, row, now)
+        x = self.problem.space.to_physical(proposals.u)
+        return Points(point_id, x, np.full(len(point_id), attempt, dtype=np.int32))
+
+    def pending(self) -> NDArray[np.float64]:
+        """Return the unit-cube places ``(k, d)`` of the points under way."""
+        places = [issued.batch.u[issued.row] for issued in self._open.values()]
+        return np.array(places).reshape(len(places), self.problem.space.d)
+
+    def give_back(self) -> list[tuple[Proposals, NDArray[np.int64]]]:
+        """Forget the points under way, and return them with their ids so that they can be issued again."""
+        given = [(issued.batch[np.array([issued.row])], np.array([one])) for one, issued in self._open.items()]
+        self._open.clear()
+        return given
+
+    # Closing --------------------------------------------------------------------------------------------------------
+
+    def close(self, outcomes: Outcomes) -> dict[str, object]:
+        """Turn outcomes into rows of the table, and remember them for the learner.
+
+        Returns
+        -------
+        dict
+            One entry per column of the store, each of length n.
+        """
+        known = [self._open.pop(one) for one in outcomes.point_id.tolist()]
+        u = np.array([issued.batch.u[issued.row] for issued in known]).reshape(len(known), self.problem.space.d)
+        origin = np.array([issued.batch.origin[issued.row] for issued in known], dtype=np.int8)
+        density = np.array([issued.batch.density[issued.row] for issued in known])
+        score = np.array([issued.batch.score[issued.row] for issued in known])
+        x = self.problem.space.to_physical(u)
+        observables = self.problem.complete(x, outcomes.observables)
+        verdict = self.problem.judge(x, observables)
+        ok = outcomes.status == Status.OK
+        rows = Rows(
+            point_id=outcomes.point_id, u=u, status=outcomes.status, observables=observables, valid=verdict.valid & ok,
+            likelihood=np.where(ok, verdict.likelihood, 0.0), penalty=np.where(ok, verdict.penalty, np.nan),
+            origin=origin, density=density, score=score,
+        )  # fmt: skip
+        self._remember(rows)
+        return {
+            **{name: x[:, column] for column, name in enumerate(self.problem.space.names)},
+            **{name: observables[:, column] for column, name in enumerate(self.problem.observables)},
+            "point_id": rows.point_id, "u": u, "status": rows.status, "valid": rows.valid,
+            "likelihood": rows.likelihood, "penalty": rows.penalty, "origin": origin, "density": density,
+            "score": score,
+            "generation": np.array([issued.batch.generation for issued in known], dtype=np.int32),
+            "issued": np.array([issued.issued for issued in known]), "started": outcomes.started,
+            "ended": outcomes.ended,
+            "host": [outcomes.host] * len(known), "worker": [outcomes.worker] * len(known),
+            "attempt": outcomes.attempt, "exit_code": outcomes.exit_code, "signal": outcomes.signal,
+            "message": outcomes.message, "stages": outcomes.stages,
+        }  # fmt: skip
+
+    def _remember(self, rows: Rows) -> None:
+        self.evaluations += len(rows)
+        self.valid += int(rows.valid.sum())
+        self.statuses.update(rows.status.tolist())
+        self._recent.extend(rows.valid.tolist())
+        self._untold.append(rows)
+
+    def adopt(self, rows: Rows) -> None:
+        """Take rows of an earlier session in place of evaluating their points again."""
+        self._untold.append(rows)
+        if len(rows):
+            self.next_id = max(self.next_id, int(rows.point_id[-1]) + 1)
+
+    # Telling --------------------------------------------------------------------------------------------------------
+
+    @property
+    def untold(self) -> int:
+        """Rows that the learner has not heard of."""
+        return sum(len(rows) for rows in self._untold)
+
+    def tell(self, horizon: int) -> Rows:
+        """Hand over the rows that the learner may hear of, in the order of ids.
+
+        Failures come back sooner than successes, so rows newer than the oldest recent point under way wait: else the
+        learner would see mostly failures among the latest points.
+
+        Parameters
+        ----------
+        horizon : int
+            How far back, in ids, a point under way may hold others up. A straggler beyond it does not.
+
+        Returns
+        -------
+        Rows
+        """
+        recent = [one for one in self._open if one >= self.next_id - horizon]
+        watermark = min(recent, default=self.next_id)
+        if not self._untold:
+            return Rows.empty(self.problem.space.d, len(self.problem.observables))
+        rows = Rows.concatenate(self._untold)
+        rows = rows[np.argsort(rows.point_id, kind="stable")]
+        heard = rows.point_id < watermark
+        self._untold = [rows[~heard]] if not heard.all() else []
+        return rows[heard]
+
+    def tellable(self, horizon: int) -> int:
+        """Return how many rows `tell` would hand over."""
+        recent = [one for one in self._open if one >= self.next_id - horizon]
+        watermark = min(recent, default=self.next_id)
+        return int(sum((rows.point_id < watermark).sum() for rows in self._untold))

@@ -1,0 +1,90 @@
+"""The pace of a scan: how fast points come back, how long learning takes, and what that means for the ready-buffer."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from rayscan.tools.base import Outcomes
+
+WINDOW = 60.0
+"""Seconds over which the live rate is taken."""
+
+
+class Pace:
+    """Running measurements of evaluation and learning.
+
+    Parameters
+    ----------
+    evaluators : int
+        How many work at the same time.
+    """
+
+    def __init__(self, evaluators: int) -> None:
+        self.evaluators = evaluators
+        self.lesson_seconds = 0.0
+        self._lesson_ended = -1e9
+        self._point_seconds: float | None = None
+        self._worked = 0.0
+        self._began: float | None = None
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def began(self) -> None:
+        """Note that a point was issued."""
+        if self._began is None:
+            self._began = time.time()
+
+    def came_back(self, outcomes: Outcomes) -> None:
+        """Note finished points."""
+        now = time.monotonic()
+        seconds = float((outcomes.ended - outcomes.started).sum())
+        self._worked += seconds
+        mean = max(seconds / max(len(outcomes), 1), 1e-9)
+        self._point_seconds = mean if self._point_seconds is None else 0.9 * self._point_seconds + 0.1 * mean
+        self._marks.append((now, len(outcomes)))
+        while self._marks and self._marks[0][0] < now - WINDOW:
+            self._marks.popleft()
+
+    def learned(self, seconds: float) -> None:
+        """Note a finished round of learning."""
+        self.lesson_seconds = seconds
+        self._lesson_ended = time.monotonic()
+
+    @property
+    def rate(self) -> float:
+        """Points a second of late."""
+        if not self._marks:
+            return 0.0
+        span = time.monotonic() - self._marks[0][0]
+        return sum(n for _, n in self._marks) / max(span, 0.5)
+
+    @property
+    def busy(self) -> float:
+        """Share of the evaluators' time spent on points since the first was issued."""
+        if self._began is None:
+            return 0.0
+        return min(1.0, self._worked / max(self.evaluators * (time.time() - self._began), 1e-9))
+
+    @property
+    def rested(self) -> bool:
+        """Whether the learner has idled four times as long as it last worked, so that more learning is cheap."""
+        return time.monotonic() - self._lesson_ended > 4 * self.lesson_seconds
+
+    def tool_bound(self, points: int) -> bool:
+        """Whether `points` take longer to evaluate than one round of learning.
+
+        If so, evaluators go on with points of the present generation while the next is learnt. If not, the learner is
+        the bottleneck, and evaluating from an old generation would only buy worse points: evaluators wait for it.
+        """
+        if self._point_seconds is None:
+            return False
+        return points * self._point_seconds / self.evaluators > self.lesson_seconds
+
+    def reserve(self, points: int) -> int:
+        """Return how many points beyond `points` keep the evaluators busy during a round of learning."""
+        if self._point_seconds is None:
+            return points
+        if not self.tool_bound(points):
+            return 0
+        meanwhile = 1.5 * self.lesson_seconds * self.evaluators / self._point_seconds
+        return min(int(meanwhile) + 2 * self.evaluators, 2 * points)

@@ -1,0 +1,79 @@
+"""The face of a pool of evaluators, and the pool that needs no Ray."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+from rayscan.engine.evaluator import Evaluator
+from rayscan.tools.base import Outcomes, Points
+
+
+class Pool(Protocol):
+    """Points in, exactly one outcome per point out, whatever dies in between.
+
+    Attributes
+    ----------
+    size : int
+        How many evaluators work at the same time.
+    lost : int
+        How often a point had to be issued again because its evaluator died.
+    """
+
+    size: int
+    lost: int
+
+    def room(self) -> int:
+        """Return how many more points would start soon; 0 means wait."""
+
+    def submit(self, points: Points) -> None:
+        """Take points for evaluation."""
+
+    def collect(self, timeout: float) -> list[Outcomes]:
+        """Return what has come back, waiting at most `timeout` seconds for the first of it."""
+
+    def abandon(self) -> None:
+        """Forget what was submitted and has not come back, ending what runs."""
+
+    def close(self) -> None:
+        """End every evaluator and leave nothing behind."""
+
+
+class SerialPool:
+    """One evaluator in this process: for tests, notebooks and debuggers, and for functions too fast to send away."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.size = 1
+        self.lost = 0
+        self._evaluator = evaluator
+        self._queue: deque[Points] = deque()
+        self._running: Iterator[Outcomes] | None = None
+
+    def room(self) -> int:
+        if self._evaluator.tool.vectorized:
+            return 0 if self._queue or self._running else 1 << 20
+        return 0 if len(self._queue) > 1 else 1
+
+    def submit(self, points: Points) -> None:
+        if len(points):
+            self._queue.append(points)
+
+    def collect(self, timeout: float) -> list[Outcomes]:  # noqa: ARG002 - evaluation happens here, not elsewhere
+        while True:
+            if self._running is not None:
+                try:
+                    return [next(self._running)]
+                except StopIteration:
+                    self._running = None
+            if not self._queue:
+                return []
+            self._running = self._evaluator.evaluate(self._queue.popleft())
+
+    def abandon(self) -> None:
+        self._queue.clear()
+        self._running = None
+
+    def close(self) -> None:
+        self.abandon()
+        self._evaluator.close()

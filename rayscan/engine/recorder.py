@@ -1,0 +1,205 @@
+"""The recorder: between the loop and the run directory. Rows and checkpoints go out, an earlier session comes in."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import time
+from collections import deque
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayscan.engine.learner import Lesson
+from rayscan.errors import StoreError
+from rayscan.learn.data import Proposals, Rows
+from rayscan.learn.snapshot import from_bytes, to_bytes
+from rayscan.progress import Progress
+from rayscan.store import Store
+from rayscan.tools.base import Outcomes
+
+LEAST_PERIOD = 10.0
+"""Seconds between checkpoints at least; more where one costs more than a twentieth of the time."""
+PUBLISH_PERIOD = 2.0
+PROGRESS_FILE = "progress.json"
+STOP_FILE = "stop"
+RETRY_PERIOD = 5.0
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT})
+"""Refusals of a disk that may pass: it is full, over quota, or a network file system is away."""
+
+
+class Recorder:
+    """Writes what happens, and remembers what happened before.
+
+    Parameters
+    ----------
+    store : Store
+    rows : Rows
+        Every row of earlier sessions, in the order of ids.
+    keep : {"never", "valid", "all"}
+        Whose output files are kept.
+    deterministic : bool
+        Whether unfinished rounds of an earlier session are replayed rather than re-issued.
+    method : str
+        Names the way of learning; a checkpoint of another way is not used.
+
+    Attributes
+    ----------
+    state : dict or None
+        The proposer's state at the last checkpoint.
+    told : int
+        How many rows it had been told.
+    ready : Proposals or None
+        Proposals of the interrupted round, in deterministic mode.
+    again : deque of (Proposals, ndarray)
+        Points that were issued and have no row, with their ids.
+    trouble : str
+        Why rows cannot be written at present; empty while they can.
+    """
+
+    def __init__(self, store: Store, rows: Rows, *, keep: str, deterministic: bool, method: str) -> None:
+        self._store, self._rows, self._keep, self._deterministic = store, rows, keep, deterministic
+        self._method = method
+        self._saved: Lesson | None = None
+        self._saved_at, self._cost = time.monotonic(), 0.0
+        self._published_at = self._tried_at = 0.0
+        self.trouble = ""
+        checkpoint = self._load()
+        self.state: dict[str, Any] | None = checkpoint.get("state")
+        self.told = min(int(checkpoint.get("told", 0)), len(rows))
+        ready = checkpoint.get("ready")
+        self.ready = Proposals(**ready) if deterministic and ready is not None else None
+        self.again: deque[tuple[Proposals, NDArray[np.int64]]] = deque()
+        if not deterministic:
+            self.again.extend(_unanswered(store))
+        self._index = {int(one): row for row, one in enumerate(rows.point_id[self.told :].tolist(), self.told)}
+        self._last_replayed = max(self._index, default=-1)
+
+    def _load(self) -> dict[str, Any]:
+        saved = self._store.load_checkpoint()
+        if saved is None or saved[1].get("method") != self._method:
+            return {}
+        checkpoint: dict[str, Any] = from_bytes(saved[0])
+        return checkpoint
+
+    # An earlier session ---------------------------------------------------------------------------------------------
+
+    def replaying(self, next_id: int) -> bool:
+        """Whether the point that gets `next_id` may have been evaluated by an earlier session."""
+        return self._deterministic and next_id <= self._last_replayed
+
+    def recall(self, point_id: int, u: NDArray[np.float64]) -> Rows | None:
+        """Return the stored row of a point that is issued anew, or None if it has none.
+
+        Raises
+        ------
+        StoreError
+            If the stored point lies elsewhere: the run was not made by this configuration on this kind of machine.
+        """
+        row = self._index.pop(point_id, None)
+        if row is None:
+            return None
+        if not np.array_equal(self._rows.u[row], u):
+            msg = (
+                f"point {point_id} of the interrupted round comes out at another place than the stored one; a "
+                "deterministic scan resumes only with the same options, package versions and processor type. "
+                "Resume it with deterministic = false, or start in a new directory"
+            )
+            raise StoreError(msg)
+        return self._rows[row : row + 1]
+
+    # This session ---------------------------------------------------------------------------------------------------
+
+    def issued(self, point_id: NDArray[np.int64], batch: Proposals) -> None:
+        """Note points before they are dispatched, so that none is ever forgotten."""
+        with self._patience():
+            self._store.journal(point_id, batch.u, batch.origin, batch.density, batch.score, batch.generation)
+
+    def record(self, columns: dict[str, Any], outcomes: Outcomes) -> None:
+        """Write rows, and the files to keep with them."""
+        kept = [
+            files if self._keep == "all" or (self._keep == "valid" and valid) else {}
+            for files, valid in zip(outcomes.kept, columns["valid"], strict=True)
+        ]
+        with self._patience():
+            self._store.append({**columns, "kept": kept})
+
+    def tick(self, lesson: Lesson | None) -> None:
+        """Flush and checkpoint when it is time."""
+        if self.trouble and time.monotonic() - self._tried_at < RETRY_PERIOD:
+            return
+        with self._patience():
+            if self.trouble:
+                self._store.flush()
+                self._store.log("the disk takes rows again")
+                self.trouble = ""
+            self._store.flush_due()
+            due = time.monotonic() - self._saved_at > max(LEAST_PERIOD, 19 * self._cost)
+            if lesson is not None and lesson is not self._saved and due:
+                self.save(lesson)
+
+    def save(self, lesson: Lesson | None) -> None:
+        """Make everything so far durable.
+
+        Raises
+        ------
+        StoreError
+            When the disk refuses.
+        """
+        start = time.monotonic()
+        self._store.flush()
+        if lesson is not None and lesson is not self._saved:
+            proposals = lesson.proposals
+            ready = {name: getattr(proposals, name) for name in ("u", "origin", "density", "score", "generation")}
+            checkpoint = {"state": lesson.state, "told": lesson.told, "ready": ready if self._deterministic else None}
+            self._store.save_checkpoint(to_bytes(checkpoint), {"method": self._method})
+            self._saved = lesson
+        self._saved_at = time.monotonic()
+        self._cost = self._saved_at - start
+
+    @contextlib.contextmanager
+    def _patience(self) -> Any:
+        """Turn a disk that refuses for now into a pause: the store keeps the rows in memory and tries again."""
+        try:
+            yield
+        except StoreError as error:
+            if error.errno not in PASSING:
+                raise
+            self._tried_at = time.monotonic()
+            if not self.trouble:
+                self._store.log(f"paused: {error}")
+            self.trouble = str(error)
+
+    # Other terminals ------------------------------------------------------------------------------------------------
+
+    def publish(self, progress: Progress, *, now: bool = False) -> bool:
+        """Write the progress where ``rayscan status`` looks for it, and return whether ``rayscan stop`` was called."""
+        if not now and time.monotonic() - self._published_at < PUBLISH_PERIOD:
+            return False
+        self._published_at = time.monotonic()
+        path = self._store.path / PROGRESS_FILE
+        part = path.with_suffix(".part")
+        with contextlib.suppress(OSError):
+            part.write_text(json.dumps({**asdict(progress), "time": time.time()}))
+            part.replace(path)
+        request = self._store.path / STOP_FILE
+        with contextlib.suppress(OSError):
+            request.unlink()
+            return True
+        return False
+
+
+def _unanswered(store: Store) -> list[tuple[Proposals, NDArray[np.int64]]]:
+    """Return the journal's points without a row, one generation at a time."""
+    issued = store.issued()
+    batches = []
+    for generation in np.unique(issued.generation):
+        these = issued.generation == generation
+        proposals = Proposals(
+            issued.u[these], issued.origin[these], issued.density[these], issued.score[these], int(generation)
+        )
+        batches.append((proposals, issued.point_id[these]))
+    return batches

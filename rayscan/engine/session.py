@@ -1,0 +1,137 @@
+"""A session: one opening of a run directory, from restoring what was saved to closing it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from rayscan.engine.learner import Learner
+from rayscan.engine.ledger import Ledger
+from rayscan.engine.loop import Loop
+from rayscan.engine.pool import Pool
+from rayscan.engine.recorder import Recorder
+from rayscan.errors import ResumeMismatchError
+from rayscan.learn.data import Rows
+from rayscan.learn.proposer import make_proposer
+from rayscan.learn.threads import use_threads
+from rayscan.options import ScanOptions
+from rayscan.problem import Problem
+from rayscan.store import Schema, Store, compare, is_run
+
+_ROUND_OPTIONS = ("learn", "seed", "deterministic")
+"""What must stay the same for a deterministic scan to go on as if nothing had happened."""
+
+
+class Session:
+    """Everything that a running scan consists of, assembled.
+
+    Parameters
+    ----------
+    problem : Problem
+    options : ScanOptions
+    out : str
+        Run directory: resumed if it holds this problem, created if it does not exist.
+    make_pool : callable
+        Takes the run's name for scratch directories and returns a `Pool`.
+    background : bool
+        Learn beside the loop rather than in it. Always in it in deterministic mode.
+    threads : int or None
+        Threads of the network; None leaves torch's choice.
+    config_toml : str
+        The resolved configuration, saved in a new run directory.
+
+    Raises
+    ------
+    ConfigError, StoreError
+        Before any evaluator is started.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        options: ScanOptions,
+        out: str,
+        make_pool: Callable[[str], Pool],
+        *,
+        background: bool,
+        threads: int | None = None,
+        config_toml: str = "",
+    ) -> None:
+        self._store = open_store(problem, options, out, config_toml)
+        self._pool: Pool | None = None
+        try:
+            rows = self._store.learner_rows()
+            recorder = Recorder(
+                self._store,
+                rows,
+                keep=options.keep,
+                deterministic=options.deterministic,
+                method=_method(options),
+            )
+            ledger = _restore_ledger(problem, options, self._store, rows, recorder.told)
+            if threads is not None:
+                use_threads(threads)
+            proposer = make_proposer(problem.space.d, problem.target, problem.observables, options.learn, options.seed)
+            if recorder.state is not None:
+                proposer.load_state_dict(recorder.state, rows[: recorder.told])
+            background = background and not options.deterministic
+            self._learner = Learner(proposer, background=background, told=recorder.told)
+            self._pool = make_pool(f"{self._store.run.fingerprint[:8]}-{secrets.token_hex(4)}")
+            self.loop = Loop(options, ledger, self._learner, self._pool, recorder)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the evaluators, compact the store and give up the run directory."""
+        if self._pool is not None:
+            self._pool.close()
+            self._learner.close()
+        self._store.close()
+
+
+def open_store(problem: Problem, options: ScanOptions, out: str, config_toml: str = "") -> Store:
+    """Open the run directory for this problem, or make it.
+
+    Raises
+    ------
+    ResumeMismatchError
+        It holds another problem, or a deterministic scan with other options.
+    StoreError
+        It is not ours, cannot be written, or another live scan holds it.
+    """
+    description = problem.describe()
+    details = {"options": json.loads(json.dumps(options.to_dict(), default=str))}
+    if not is_run(out):
+        schema = Schema(problem.space.names, problem.observables, problem.space.d)
+        return Store.create(out, schema, config_toml, description, details)
+    store = Store.open(out, description)
+    old = store.run.details.get("options", {})
+    if options.deterministic or old.get("deterministic"):
+        before = {name: old.get(name) for name in _ROUND_OPTIONS}
+        after = {name: details["options"][name] for name in _ROUND_OPTIONS}
+        differences = compare(before, after)
+        if differences:
+            store.close(compact=False)
+            msg = (
+                f"{Path(out)} holds a deterministic scan with other options (stored → asked for):\n  "
+                + "\n  ".join(differences)
+                + "\nput the old options back to resume, or choose another directory"
+            )
+            raise ResumeMismatchError(msg)
+    return store
+
+
+def _restore_ledger(problem: Problem, options: ScanOptions, store: Store, rows: Rows, told: int) -> Ledger:
+    if options.deterministic:
+        # Rows of the interrupted round come back one by one, when the replay reaches them.
+        return Ledger(problem, rows, told=len(rows), next_id=told)
+    return Ledger(problem, rows, told=told, next_id=store.next_id)
+
+
+def _method(options: ScanOptions) -> str:
+    plain = json.dumps(options.learn.to_dict(), sort_keys=True, default=str)
+    return hashlib.sha256(plain.encode()).hexdigest()[:16]

@@ -1,0 +1,105 @@
+"""The problem: what is scanned, through what, for what. Its fingerprint decides whether a run may be resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayscan.errors import ConfigError
+from rayscan.space import Space, check_name
+from rayscan.target import Judgement, Target
+from rayscan.tools.base import Tool
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Space, tool and target, checked against each other.
+
+    Attributes
+    ----------
+    space : Space
+    tool : Tool
+    target : Target
+    """
+
+    space: Space
+    tool: Tool
+    target: Target
+
+    def __post_init__(self) -> None:
+        for kind, value, expected in (
+            ("space", self.space, Space),
+            ("tool", self.tool, Tool),
+            ("target", self.target, Target),
+        ):
+            if not isinstance(value, expected):
+                msg = f"{kind}: expected a {expected.__name__}, got {value!r}"
+                raise ConfigError(msg)
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """The observable columns: what the tool gives, then what the target derives. Length ``m``."""
+        return (*self.tool.outputs, *self.target.derived)
+
+    def check(self) -> None:
+        """Find every mistake that can be found before anything starts.
+
+        Raises
+        ------
+        ConfigError
+        """
+        for name in self.tool.outputs:
+            check_name("observable", name)
+            if name in self.space.names:
+                msg = f"observable {name!r} has the name of a parameter; rename one of them"
+                raise ConfigError(msg)
+        self.target.check(self.tool.outputs, self.space.names)
+        self.tool.check(self.space.names)
+
+    def complete(self, x: Array, outputs: Array) -> Array:
+        """Append derived observables.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, p)
+        outputs : ndarray, shape (n, len(tool.outputs))
+
+        Returns
+        -------
+        ndarray, shape (n, m)
+        """
+        if not self.target.derived:
+            return outputs
+        derived = self.target.derive(self._by_name(x, outputs, self.tool.outputs))
+        return np.column_stack([outputs, *(np.broadcast_to(column, len(x)) for column in derived.values())])
+
+    def judge(self, x: Array, observables: Array) -> Judgement:
+        """Judge points ``(n, p)`` with observables ``(n, m)``."""
+        return self.target.judge(self._by_name(x, observables, self.observables))
+
+    def _by_name(self, x: Array, values: Array, names: tuple[str, ...]) -> dict[str, Array]:
+        return {
+            **{name: x[:, column] for column, name in enumerate(self.space.names)},
+            **{name: values[:, column] for column, name in enumerate(names)},
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return what defines the problem, in plain types that JSON can hold."""
+        description = {
+            "space": self.space.to_dict(),
+            "target": self.target.to_dict(),
+            "tool": self.tool.describe(),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(description, default=str))
+        return plain
+
+    def fingerprint(self) -> str:
+        """Return a short hash of `describe`."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,116 @@
+"""How a scan is getting on, as numbers and as one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When a scan ends: at whichever comes first. Totals count what the run directory already holds.
+
+    Attributes
+    ----------
+    valid : int or None
+        Points in target.
+    evaluations : int or None
+        Points issued.
+    seconds : float or None
+        Wall time of this session; the points under way are finished.
+    """
+
+    valid: int | None = None
+    evaluations: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A snapshot of a running scan.
+
+    Attributes
+    ----------
+    state : str
+        ``starting``, ``scanning``, ``draining``, ``paused: …`` or ``done: …``.
+    evaluations, issued, valid : int
+        Rows so far, points issued so far (rows and points under way), rows in target.
+    statuses : dict of str to int
+        Rows by status.
+    acceptance : float
+        Valid share of the last thousand rows.
+    rate : float
+        Rows a second, over the last minute or so.
+    busy : float
+        Share of the evaluators' time spent on points since the first was issued in this session.
+    lag : int
+        Rows that the current proposals were made without.
+    generation : int
+        Refits behind the current proposals.
+    refit_seconds : float
+        What the last round of learning took.
+    elapsed : float
+        Seconds of this session.
+    goal : Goal
+    evaluators, lost : int
+        Evaluators, and points issued again because one died.
+    """
+
+    state: str
+    evaluations: int = 0
+    issued: int = 0
+    valid: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    acceptance: float = 0.0
+    rate: float = 0.0
+    busy: float = 0.0
+    lag: int = 0
+    generation: int = 0
+    refit_seconds: float = 0.0
+    elapsed: float = 0.0
+    goal: Goal = Goal()
+    evaluators: int = 0
+    lost: int = 0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left at the present rate and acceptance, or None when that cannot be said."""
+        left: list[float] = []
+        if self.goal.valid is not None and self.rate * self.acceptance > 0:
+            left.append((self.goal.valid - self.valid) / (self.rate * self.acceptance))
+        if self.goal.evaluations is not None and self.rate > 0:
+            left.append((self.goal.evaluations - self.evaluations) / self.rate)
+        if self.goal.seconds is not None:
+            left.append(self.goal.seconds - self.elapsed)
+        return max(0.0, min(left)) if left else None
+
+    def line(self) -> str:
+        """Return one line: valid/goal, evaluations, acceptance, points/s, busy share, refit lag, time left."""
+        valid = f"{self.valid:,}/{self.goal.valid:,}" if self.goal.valid is not None else f"{self.valid:,}"
+        total = (
+            f"{self.evaluations:,}/{self.goal.evaluations:,}"
+            if self.goal.evaluations is not None
+            else f"{self.evaluations:,}"
+        )
+        failed = self.evaluations - self.statuses.get("ok", 0)
+        parts = [
+            f"valid {valid}",
+            f"evaluations {total}",
+            f"acceptance {self.acceptance:.1%}",
+            f"{self.rate:.3g} points/s",
+            f"busy {self.busy:.0%}",
+            f"lag {self.lag:,} ({self.refit_seconds:.1f} s)",
+        ]
+        if failed:
+            parts.append(f"not ok {failed:,}")
+        if self.lost:
+            parts.append(f"re-issued {self.lost:,}")
+        parts.append(f"ETA {clock(self.eta)}" if self.eta is not None else f"elapsed {clock(self.elapsed)}")
+        line = " · ".join(parts)
+        return line if self.state == "scanning" else f"{line} · {self.state}"
+
+
+def clock(seconds: float) -> str:
+    """Format a duration as ``1:02:03`` or ``2:03``."""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,105 @@
+"""What a scan has found so far: the table of every point, and views of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rayscan.plot import Plots
+
+
+class ScanResult:
+    """The contents of a run directory at the moment it was read.
+
+    Attributes
+    ----------
+    path : Path
+        The run directory.
+    table : pyarrow.Table
+        Every evaluated point: one row per ``point_id``, in the order of issue.
+    valid : pyarrow.Table
+        The rows in target.
+    parameters, observables : tuple of str
+        Names of the columns.
+
+    Examples
+    --------
+    >>> result = rayscan.open_run("runs/mssm")  # doctest: +SKIP
+    >>> result.table.to_pandas()  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | Path, owner: object = None) -> None:
+        from rayscan.store import RunDirectory, read_table
+
+        self.path = Path(path)
+        # A temporary run directory lives as long as its scan.
+        self._owner = owner
+        self._run = RunDirectory(self.path)
+        self.table: pa.Table = read_table(self.path)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Every parameter, fixed and derived ones included."""
+        return self._run.schema.parameters
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """Every observable, derived ones included."""
+        return self._run.schema.observables
+
+    @cached_property
+    def valid(self) -> pa.Table:
+        """The rows in target."""
+        return self.table.filter(self.table["valid"])
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Space, target and tool, as saved with the data."""
+        return self._run.description
+
+    @property
+    def acceptance(self) -> float:
+        """The valid share of all evaluations."""
+        return self.valid.num_rows / self.table.num_rows if self.table.num_rows else 0.0
+
+    @property
+    def plot(self) -> Plots:
+        """Figures: ``result.plot.corner("mh.png")`` and others."""
+        from rayscan.plot import Plots
+
+        return Plots.of_run(self.table, self._run)
+
+    def report(self) -> str:
+        """Return a summary as text."""
+        from rayscan.report import text_report
+
+        return text_report(self.path, self.table)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        return f"ScanResult({str(self.path)!r}: {self.valid.num_rows:,} valid of {len(self):,} evaluations)"
+
+
+def open_run(path: str | Path) -> ScanResult:
+    """Read a run directory, also while its scan goes on.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    ScanResult
+
+    Raises
+    ------
+    StoreError
+        If it is not a run directory.
+    """
+    return ScanResult(path)

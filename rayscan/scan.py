@@ -1,0 +1,352 @@
+"""The scan: what a user holds."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from rayscan.errors import ConfigError
+from rayscan.learn.options import LearnOptions
+from rayscan.options import ScanOptions
+from rayscan.problem import Problem
+from rayscan.progress import Goal, Progress
+from rayscan.result import ScanResult
+from rayscan.space import Space
+from rayscan.target import Target
+from rayscan.tools.base import Tool
+
+if TYPE_CHECKING:
+    from rayscan.engine.client import Client
+
+_open_scans: weakref.WeakSet[Scan] = weakref.WeakSet()
+"""Scans of this process that hold evaluators. Starting another closes them; they resume when they are used again."""
+
+
+class Scan:
+    """A scan of a space, through a tool, for a target.
+
+    Everything is checked here; nothing is started or written before `run` or `advance`.
+
+    Parameters
+    ----------
+    space : Space
+    tool : Tool
+    target : Target
+    out : str or Path, optional
+        Run directory. The same problem is resumed, another is refused. Without it the run lives in a temporary
+        directory as long as this object does.
+    surrogate : {"auto", "classifier", "regressor", "similarity"} or torch.nn.Module
+    proposal : {"vegas", "random"}
+    selection : {"default", "paper"}
+    K : int
+        Points a step.
+    L : int, optional
+        Candidates a step.
+    random_share : float
+        Share of ``K`` drawn blindly from the prior.
+    initial : int or array_like (n, d) or (n, p), optional
+        The first points: how many, or which (physical values).
+    evaluators : int, optional
+        Evaluators at work. None: one per free core. 0: one in this process, without Ray.
+    seed : int
+    deterministic : bool
+        Rounds of ``K`` in fixed order: same seed, same points.
+    keep : {"never", "valid", "all"}
+        Whose output files are kept in the run directory.
+    max_tool_errors : float
+        Share of technical failures among recent points that ends the scan.
+    scratch : str, optional
+        Root of the scratch directories.
+    drain : float
+        Seconds that points under way get when the scan is interrupted.
+    **learning
+        Any other field of `rayscan.learn.options.LearnOptions`.
+
+    Raises
+    ------
+    ConfigError
+        For every mistake that can be found before the first evaluation.
+
+    Examples
+    --------
+    >>> import rayscan as rs
+    >>> scan = rs.Scan(
+    ...     space=rs.Space(x=(-1, 1), y=(-1, 1)),
+    ...     tool=rs.Function(lambda x, y: x * x + y * y, outputs=["r2"]),
+    ...     target=rs.Target(r2=(0.24, 0.26)),
+    ...     evaluators=0,
+    ... )
+    >>> scan.run(evaluations=50, progress=None).table.num_rows
+    50
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        tool: Tool,
+        target: Target,
+        out: str | Path | None = None,
+        surrogate: Any = "auto",
+        proposal: str = "vegas",
+        selection: str = "default",
+        K: int = 300,  # noqa: N803 - the field's symbol
+        L: int | None = None,  # noqa: N803 - as above
+        random_share: float = 0.1,
+        initial: Any = None,
+        evaluators: int | None = None,
+        seed: int = 0,
+        deterministic: bool = False,
+        *,
+        keep: str = "never",
+        max_tool_errors: float = 0.5,
+        scratch: str | None = None,
+        drain: float = 30.0,
+        **learning: Any,
+    ) -> None:
+        self.problem = Problem(space, tool, target)
+        unknown = sorted(set(learning) - set(LearnOptions.__dataclass_fields__))
+        if unknown:
+            from rayscan.errors import did_you_mean
+
+            hint = did_you_mean(unknown[0], [*LearnOptions.__dataclass_fields__, *ScanOptions.__dataclass_fields__])
+            msg = f"Scan: unknown option {unknown[0]!r}{hint}"
+            raise ConfigError(msg)
+        learn = LearnOptions(
+            surrogate=surrogate, proposal=proposal, selection=selection, K=K, L=L, random_share=random_share,
+            initial=_unit_points(space, initial), deterministic=deterministic, **learning,
+        )  # fmt: skip
+        self.options = ScanOptions(
+            learn=learn, evaluators=evaluators, seed=seed, deterministic=deterministic, keep=keep,
+            max_tool_errors=max_tool_errors, scratch=scratch, drain=drain,
+        )  # fmt: skip
+        self.problem.check()
+        self._temporary = out is None
+        self._path: Path | None = Path(out).expanduser() if out is not None else None
+        self._client: Client | None = None
+        self._last = Progress("idle")
+        self._wish: str | None = None
+
+    # Running --------------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        valid: int | None = None,
+        evaluations: int | None = None,
+        steps: int | None = None,
+        time_limit: float | None = None,
+        progress: Callable[[Progress], None] | bool | None = True,
+    ) -> ScanResult:
+        """Scan until the first of the goals is reached; again with a higher goal, or after a crash, it goes on.
+
+        Parameters
+        ----------
+        valid : int, optional
+            Valid points in the run directory.
+        evaluations : int, optional
+            Points issued, in the run directory.
+        steps : int, optional
+            Further steps of ``K`` points, after the initial ones.
+        time_limit : float, optional
+            Wall time in seconds.
+        progress : bool or callable
+            A line on the terminal, nothing, or a function of `Progress`.
+
+        Returns
+        -------
+        ScanResult
+
+        Raises
+        ------
+        ConfigError
+            No goal.
+        ResumeMismatchError, StoreError
+            The run directory cannot be used.
+        FailureRateError
+            Too many technical failures.
+        """
+        goal = _goal(valid, evaluations, time_limit, steps)
+        try:
+            self._scan(goal, steps, progress)
+            return self.result()
+        finally:
+            self.close()
+
+    def advance(self, steps: int = 1, progress: Callable[[Progress], None] | bool | None = False) -> ScanResult:
+        """Go on for `steps` steps and stay open for the next call; end with `close`, or use the scan in a ``with``.
+
+        Returns
+        -------
+        ScanResult
+        """
+        self._scan(_goal(None, None, None, steps), steps, progress)
+        return self.result()
+
+    def _scan(self, goal: Goal, steps: int | None, progress: Callable[[Progress], None] | bool | None) -> None:
+        client = self._open()
+        if steps is not None:
+            first = 0 if self._last.issued else self.options.learn.initial_count
+            more = self._last.issued + first + steps * self.options.learn.K
+            goal = replace(goal, evaluations=min(more, goal.evaluations or more))
+        from rayscan.console import follower
+
+        with follower(progress) as show, self._signals():
+            self._last = client.run(goal, self._remember(show), lambda: self._wish)
+
+    def _remember(self, show: Callable[[Progress], None]) -> Callable[[Progress], None]:
+        def follow(progress: Progress) -> None:
+            self._last = progress
+            show(progress)
+
+        return follow
+
+    def stop(self, *, now: bool = False) -> None:
+        """Ask a running scan to end, from another thread or a signal handler."""
+        self._wish = "now" if now or self._wish else "drain"
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Turn Ctrl-C, SIGTERM and SIGUSR1 into a graceful end; a second one ends at once."""
+        self._wish = None
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, frame: object) -> None:  # noqa: ARG001 - the signature of a handler
+            if self._wish == "now":
+                raise KeyboardInterrupt
+            self.stop()
+            name = signal.Signals(number).name
+            sys.stderr.write(f"\n{name}: finishing the points under way and saving; once more to stop at once\n")
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+        before = {number: signal.signal(number, handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # Looking --------------------------------------------------------------------------------------------------------
+
+    @property
+    def out(self) -> Path:
+        """The run directory."""
+        if self._path is None:
+            self._path = Path(tempfile.mkdtemp(prefix="rayscan-run-"))
+            weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
+        return self._path
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the last run was ended by a signal or by `stop` rather than by its goal."""
+        return self._wish is not None or self._last.state == "done: stopped"
+
+    def progress(self) -> Progress:
+        """Return the latest snapshot."""
+        return self._last
+
+    def result(self) -> ScanResult:
+        """Return what there is so far."""
+        return ScanResult(self.out, owner=self)
+
+    # DLScanner's names for the same things: parameters in target, and parameters out of it -------------------------
+
+    @property
+    def samples(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Parameters ``(n, p)`` of the points in target."""
+        return self._parameters(valid=True)
+
+    @property
+    def samples_out(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Parameters ``(n, p)`` of the points out of target."""
+        return self._parameters(valid=False)
+
+    def _parameters(self, *, valid: bool) -> np.ndarray[Any, np.dtype[np.float64]]:
+        table = self.result().table
+        keep = table["valid"].to_numpy() == valid
+        return np.column_stack([table[name].to_numpy()[keep] for name in self.problem.space.names])
+
+    # Opening and closing --------------------------------------------------------------------------------------------
+
+    def _open(self) -> Client:
+        if self._client is None:
+            for other in list(_open_scans):
+                other.close()
+            from rayscan.config import dump_config
+            from rayscan.engine.client import make_client
+
+            client = make_client(self.problem, self.options, str(self.out), dump_config(self))
+            try:
+                self._last = client.open()
+            except BaseException:
+                client.close()
+                raise
+            self._client = client
+            _open_scans.add(self)
+        return self._client
+
+    def close(self) -> None:
+        """End the evaluators and finish the run directory. A closed scan can be used again; it resumes."""
+        client, self._client = self._client, None
+        _open_scans.discard(self)
+        if client is not None:
+            client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+    def __repr__(self) -> str:
+        where = "temporary" if self._temporary else str(self._path)
+        return f"Scan({self.problem.space!r}, {self.problem.tool!r}, {self.problem.target!r}, out={where})"
+
+
+@atexit.register
+def _close_all() -> None:
+    for scan in list(_open_scans):
+        with contextlib.suppress(Exception):
+            scan.close()
+
+
+def _goal(valid: int | None, evaluations: int | None, seconds: float | None, steps: int | None) -> Goal:
+    given: Mapping[str, float | None] = {
+        "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps,
+    }  # fmt: skip
+    if all(value is None for value in given.values()):
+        msg = "the scan has no goal; expected at least one of valid=, evaluations=, steps=, time_limit="
+        raise ConfigError(msg)
+    for name, value in given.items():
+        if value is not None and not value > 0:
+            msg = f"{name} = {value!r}; expected a positive number"
+            raise ConfigError(msg)
+    return Goal(valid, evaluations, seconds)
+
+
+def _unit_points(space: Space, initial: Any) -> Any:
+    """Return given physical points in the unit cube; leave counts alone."""
+    if initial is None or isinstance(initial, int | np.integer):
+        return initial
+    u = space.to_unit(np.asarray(initial, dtype=np.float64))
+    outside = np.flatnonzero(~((u >= 0) & (u <= 1)).all(axis=1))
+    if len(outside):
+        msg = f"initial: point {outside[0]} lies outside the space; expected values within the ranges of {space.free}"
+        raise ConfigError(msg)
+    return u
