@@ -10,6 +10,7 @@ import select
 import signal
 import struct
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +65,7 @@ class Lifeline:
         self.directory = directory
         self.pid = 0
         self._received = b""
+        self._sending = threading.RLock()
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         # Above 9, so that placing one at 0, 1 or 3 in the child overwrites none of the others.
@@ -103,14 +105,15 @@ class Lifeline:
         """
         timeout = request["timeout"]
         limit = None if timeout is None else timeout + request["grace"] + reaper.PATIENCE + SLACK_SECONDS
+        sent = False
         try:
-            self._send(request)
+            sent = self._send(request)
             answer = self._receive(limit)
         except OSError:
             answer = None
         except BaseException:
             self.stop()
-            if self._receive(request["grace"] + reaper.PATIENCE) is None:
+            if sent and self._receive(request["grace"] + reaper.PATIENCE) is None:
                 self.abandon(request["env"])
             raise
         if answer is None:
@@ -118,6 +121,11 @@ class Lifeline:
             msg = "the reaper, which runs the programs of this evaluator, was killed; the point can be tried again"
             raise ToolError(msg)
         return answer
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can still be asked to run something."""
+        return self._requests >= 0
 
     def stop(self) -> None:
         """Ask for the running program's end, from any thread; nothing happens when none runs."""
@@ -129,6 +137,7 @@ class Lifeline:
         if self.pid:
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGKILL)
+            self.pid = 0
         self._close_pipes()
         end_processes(os.fsdecode(environment[COOKIE.encode()]))
 
@@ -147,11 +156,13 @@ class Lifeline:
                 os.close(descriptor)
         self._requests = self._answers = -1
 
-    def _send(self, request: Mapping[str, Any]) -> None:
+    def _send(self, request: Mapping[str, Any]) -> bool:
         body = marshal.dumps(dict(request))
         message = memoryview(struct.pack("<I", len(body)) + body)
-        while message:
-            message = message[os.write(self._requests, message) :]
+        with self._sending:
+            while message:
+                message = message[os.write(self._requests, message) :]
+        return True
 
     def _receive(self, seconds: float | None) -> dict[str, Any] | None:
         """Return the next answer; None at the reaper's end or after so many seconds."""

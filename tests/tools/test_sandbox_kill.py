@@ -17,7 +17,8 @@ import pytest
 from rayscan.errors import ToolError
 from rayscan.testing.programs import command
 from rayscan.tools.limits import Limits
-from rayscan.tools.workshop import Workshop, sweep
+from rayscan.tools.scratch import sweep
+from rayscan.tools.workshop import Workshop
 
 LIMITS = Limits(timeout=0.5, grace=0.3)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a program can leave its session for good")
@@ -134,6 +135,19 @@ def test_stop_from_another_thread_ends_the_program(workshop: Workshop) -> None:
         timer.join()
         assert (done.signal, done.timed_out) == (signal.SIGTERM, False)
         assert sandbox.run(command("exit", "6")).exit_code == 6
+
+
+def test_closing_ends_a_running_program(tmp_path: Path) -> None:
+    """An evaluator that is closed from another thread does not wait for its program, which goes at once."""
+    workshop = Workshop(tmp_path / "scratch", "run")
+    timer = threading.Timer(0.3, workshop.close)
+    timer.start()
+    started = time.monotonic()
+    with workshop.sandbox(1) as sandbox:
+        assert sandbox.run(command("sleep", "60")).signal == signal.SIGTERM
+    timer.join()
+    assert time.monotonic() - started < 10
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_an_interrupt_ends_the_program_first(workshop: Workshop) -> None:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from rayscan.errors import ToolError
 from rayscan.testing.programs import command
-from rayscan.tools import workshop as module
-from rayscan.tools.workshop import Workshop, choose_scratch, own_folder, safe_name, sweep, take_lock
+from rayscan.tools import scratch as module
+from rayscan.tools.scratch import choose_scratch, own_folder, safe_name, sweep, take_lock
+from rayscan.tools.workshop import Workshop
 
 
 class Space(NamedTuple):
@@ -72,7 +73,10 @@ def test_sandboxes_move_to_the_disk_when_memory_runs_short(
     with Workshop(run_id="run") as workshop:
         with workshop.sandbox(1) as sandbox:
             assert sandbox.directory.is_relative_to(memory)
-        state["space"] = Space(2**10, 4096, 0)
+            state["space"] = Space(2**10, 4096, 0)
+            with workshop.sandbox(1) as other:
+                assert other.directory.is_relative_to(memory)
+            assert sandbox.directory.exists()
         with workshop.sandbox(2) as sandbox:
             assert sandbox.directory.is_relative_to(disk)
             assert sandbox.run(command("exit", "3")).exit_code == 3
