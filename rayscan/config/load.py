@@ -1,0 +1,236 @@
+"""A whole configuration file: ``scan.toml`` to the objects that it describes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from rayscan.config.document import Table, read_document, validate
+from rayscan.config.knobs import GoalTable, build_options, dump_options
+from rayscan.config.parameters import build_space, dump_space
+from rayscan.config.target import build_target, dump_target
+from rayscan.config.tools import build_tool, dump_tool
+from rayscan.errors import ConfigError
+from rayscan.problem import Problem
+from rayscan.space import Space
+from rayscan.target import Target
+from rayscan.tools.base import Tool
+
+if TYPE_CHECKING:
+    from rayscan.scan import Scan
+
+FILE = "scan.toml"
+
+
+class FileTable(Table):
+    """What stands at the top of a file, and its sections."""
+
+    out: str | None = Field(None, description="The run directory; the same problem is resumed, another is refused.")
+    base: str | None = Field(
+        None, description="What relative paths in this file are relative to; the directory of the file by default."
+    )
+    parameters: Any = Field(description="What is scanned: one entry per parameter.")
+    tool: Any = Field(None, description="The program, package or function that evaluates a point.")
+    stages: Any = Field(None, description="Several of them in order, in place of [tool].")
+    target: Any = Field(description="What makes a point valid: one entry per observable.")
+    scan: Any = Field(None, description="How the scan is run; every key has a default.")
+    goal: Any = Field(None, description="When it ends; the command line may say so instead.")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a configuration file describes.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    text : str
+        Its text.
+    problem : Problem
+        Space, tool and target.
+    options : dict
+        Keyword arguments of `Scan` beside these.
+    goal : GoalTable
+    out : Path or None
+        The run directory, absolute.
+    """
+
+    path: Path
+    text: str
+    problem: Problem
+    options: Mapping[str, Any]
+    goal: GoalTable
+    out: Path | None
+
+    @property
+    def space(self) -> Space:
+        """What is scanned."""
+        return self.problem.space
+
+    @property
+    def tool(self) -> Tool:
+        """What evaluates a point."""
+        return self.problem.tool
+
+    @property
+    def target(self) -> Target:
+        """What makes a point valid."""
+        return self.problem.target
+
+    def scan(self, out: str | Path | None = None, **overrides: Any) -> Scan:
+        """Make the scan.
+
+        Parameters
+        ----------
+        out : str or Path, optional
+            Run directory in place of the file's.
+        **overrides
+            Other arguments of `Scan` in place of the file's.
+
+        Raises
+        ------
+        ConfigError
+            For every mistake that can be found before the first evaluation.
+        """
+        from rayscan.scan import Scan
+
+        try:
+            return Scan(self.space, self.tool, self.target, out=out or self.out, **{**self.options, **overrides})
+        except ConfigError as error:
+            raise _in(self.path, error) from None
+
+
+def load_config(path: str | Path) -> Configuration:
+    """Read a configuration file.
+
+    Nothing is started and no program is looked for: `Configuration.scan` does that.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file, or a directory with a ``scan.toml`` in it.
+
+    Returns
+    -------
+    Configuration
+
+    Raises
+    ------
+    ConfigError
+        Naming the file, the key, what was expected and what is there.
+    """
+    file = Path(path).expanduser()
+    file = file / FILE if file.is_dir() else file
+    text, document = read_document(file)
+    try:
+        table = validate(FileTable, document, "")
+        base = _base(table, file)
+        space, target = build_space(table.parameters), build_target(table.target)
+        problem = Problem(space, build_tool(document, base, target), target)
+        options = build_options({} if table.scan is None else table.scan)
+        goal = validate(GoalTable, {} if table.goal is None else table.goal, "goal")
+        goal.arguments()
+        _check_names(problem)
+    except ConfigError as error:
+        raise _in(file, error) from None
+    out = None if table.out is None else (base / Path(table.out).expanduser()).absolute()
+    return Configuration(file, text, problem, options, goal, out)
+
+
+def dump_config(scan: Scan) -> str:
+    """Return a scan as the text of a configuration file, with every path absolute or relative to a ``base``.
+
+    A tool, network or target function that only Python can make is left out, and a comment says so.
+
+    Parameters
+    ----------
+    scan : Scan
+
+    Returns
+    -------
+    str
+    """
+    import tomlkit
+
+    problem = scan.problem
+    document = tomlkit.document()
+    tables = dump_tool(problem.tool)
+    missing = _only_in_python(scan, tables)
+    document.add(tomlkit.comment("The scan as it was run."))
+    for line in missing:
+        document.add(tomlkit.comment(f"Made in Python, so this file alone cannot repeat it: {line}"))
+    if tables is not None and "base" in tables:
+        document["base"] = tables["base"]
+    sections: dict[str, Any] = {"parameters": dump_space(problem.space), "target": dump_target(problem.target)}
+    for key in ("tool", "stages"):
+        if tables is not None and key in tables:
+            sections[key] = tables[key]
+    options = dump_options(scan.options)
+    if options:
+        sections["scan"] = options
+    for name, section in sections.items():
+        document[name] = _lay_out(section, {"target": "derive"}.get(name))
+    return tomlkit.dumps(document)
+
+
+def _base(table: FileTable, file: Path) -> Path:
+    base = file.parent.absolute()
+    return base if table.base is None else base / Path(table.base).expanduser()
+
+
+def _check_names(problem: Problem) -> None:
+    """Find what does not fit together, without looking at this machine's programs."""
+    try:
+        problem.target.check(problem.tool.outputs, problem.space.names)
+    except ConfigError as error:
+        msg = f"target: {error}"
+        raise ConfigError(msg) from None
+
+
+def _in(file: Path, error: ConfigError) -> ConfigError:
+    lines = str(error).splitlines() or [""]
+    return type(error)("\n".join(f"{file}: {line}" if not line.startswith(" ") else line for line in lines))
+
+
+def _only_in_python(scan: Scan, tables: Mapping[str, Any] | None) -> list[str]:
+    problem, learn = scan.problem, scan.options.learn
+    missing = [] if tables is not None else [f"the tool, {type(problem.tool).__name__} {problem.tool.name!r}"]
+    if problem.target.function is not None:
+        missing.append("the target's function")
+    if not isinstance(learn.surrogate, str):
+        missing.append("the surrogate network")
+    if learn.initial is not None and not isinstance(learn.initial, int):
+        missing.append("the initial points")
+    return missing
+
+
+def _lay_out(section: Any, own_table: str | None = None) -> Any:
+    """Return a section with each of its tables on the line of its key, but `own_table`."""
+    import tomlkit
+
+    if isinstance(section, list):
+        array = tomlkit.aot()
+        for one in section:
+            array.append(_lay_out(one))
+        return array
+    table = tomlkit.table()
+    for key, value in section.items():
+        if isinstance(value, Mapping) and key != own_table:
+            table[key] = _inline(value)
+        else:
+            table[key] = _lay_out(value) if isinstance(value, Mapping) else value
+    return table
+
+
+def _inline(value: Mapping[str, Any]) -> Any:
+    import tomlkit
+
+    inline = tomlkit.inline_table()
+    for key, entry in value.items():
+        inline[key] = _inline(entry) if isinstance(entry, Mapping) else entry
+    return inline
