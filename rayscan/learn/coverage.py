@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from rayscan.learn.chains import Chains
 from rayscan.learn.data import Array, Origin, Proposals, Rows
+from rayscan.learn.hops import Hops
 from rayscan.learn.ladder import Ladder
 from rayscan.learn.replay import Replay
 from rayscan.learn.spread import farthest_points, nearest_distance, sparse_points
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
+SHARPNESS = 4.0
 STEPS = 150
 FIRST_STEPS = 600
 WAVES = (0, 64)
@@ -65,6 +67,7 @@ class CoverageProposer:
         self.ladder = Ladder(target, observables)
         self.replay = Replay(d, target, self.ladder)
         self.chains = Chains(d, WALKERS)
+        self.hops = Hops()
         self.learners: list[Learner] = []
         self.errors: list[Array] = []
         self.driver = 0
@@ -73,6 +76,8 @@ class CoverageProposer:
         self._pool: Array = np.empty((0, d))
         self._gap: Array = np.empty(0)
         self._known: Array = np.empty((0, d))
+        self._valid: Array = np.empty((0, d))
+        self._dead: Array = np.empty((0, d))
         self._sobol: Array | None = None
 
     # -- rows in ------------------------------------------------------------------------------------------------
@@ -81,6 +86,8 @@ class CoverageProposer:
         """Take evaluated rows in issue order, and note how far off the predictions for them are."""
         if not len(rows):
             return
+        hopped = rows.origin == Origin.LOCAL
+        self.hops.learn(rows.u[hopped], rows.valid[hopped], self._valid)
         self.replay.add(rows)
         if not self.learners or not self.ladder.outputs:
             return
@@ -107,6 +114,10 @@ class CoverageProposer:
         self._train(rng)
         self._judge()
         self._known = self.replay.best()
+        self._valid = self.replay.u[self.replay.valid]
+        hopped = (self.replay.rows.origin == Origin.LOCAL) & ~self.replay.valid
+        self._dead = self.replay.u[hopped]
+        self.hops.survey(self._valid)
         self._restart(rng)
         self._pool = np.empty((0, self.d))
 
@@ -134,7 +145,7 @@ class CoverageProposer:
             ObservableNet(self.d, self.ladder.outputs, self.options.hidden, waves=waves, seed=self.seed)
             for waves in WAVES[:count]
         ]
-        self.learners = [Learner(net, self.options.learning_rate, device) for net in nets]
+        self.learners = [Learner(net, 2 * self.options.learning_rate, device) for net in nets]
         self.errors = [np.empty((0, len(self.ladder.goal))) for _ in nets]
 
     def _judge(self) -> None:
@@ -161,6 +172,9 @@ class CoverageProposer:
             return valid
         return valid + self.ladder.log_probability(self.ladder.predicted(t), self.width, goal=goal)
 
+    def _walked(self, u: Array) -> Array:
+        return SHARPNESS * self._log_p(u)
+
     # -- points out ---------------------------------------------------------------------------------------------
 
     def ask(self, n: int, pending: Array) -> Proposals:
@@ -182,8 +196,11 @@ class CoverageProposer:
         guided = np.flatnonzero(~blind)
         if len(guided) and self.chains.started and self.learners:
             taken = np.concatenate([np.reshape(pending, (-1, self.d)), initial.u])
-            u[guided] = self._guided(len(guided), taken, rng)
-            origin[guided] = Origin.CHAIN
+            hops = self.hops.propose(self._valid, self._dead, rng.binomial(len(guided), self.hops.share), rng)
+            walked = self._guided(len(guided) - len(hops), np.concatenate([taken, hops]), rng)
+            order = rng.permutation(len(guided))
+            u[guided] = np.concatenate([hops, walked])[order]
+            origin[guided] = np.where(order < len(hops), Origin.LOCAL, Origin.CHAIN)
         uniform = origin == Origin.UNIFORM
         u[uniform] = rng.random((int(uniform.sum()), self.d))
         density = np.where(uniform, 1.0, np.nan)
@@ -241,8 +258,8 @@ class CoverageProposer:
 
     def _refill(self, n: int, rng: np.random.Generator) -> None:
         rounds = max(1, -(-4 * n // (WALKERS * SNAPSHOTS)))
-        self.chains.walk(self._log_p, BURN_IN, BURN_IN, rng)
-        points, _ = self.chains.walk(self._log_p, rounds * SNAPSHOTS * THINNING, THINNING, rng)
+        self.chains.walk(self._walked, BURN_IN, BURN_IN, rng)
+        points, _ = self.chains.walk(self._walked, rounds * SNAPSHOTS * THINNING, THINNING, rng)
         self._pool = points
         self._gap = nearest_distance(points, self._known)
 
@@ -259,6 +276,7 @@ class CoverageProposer:
             "counters": [self.generation, self.driver, self._asked, self._initial_issued, self._draws],
             "ladder": self.ladder.state_dict(),
             "chains": self.chains.state_dict(),
+            "hops": self.hops.state_dict(),
             "learners": [learner.state_dict() for learner in self.learners],
             "errors": list(self.errors),
             "width": self.width,
@@ -272,6 +290,7 @@ class CoverageProposer:
         self.generation, self.driver, self._asked, self._initial_issued, self._draws = map(int, state["counters"])
         self.ladder.load_state_dict(state["ladder"])
         self.chains.load_state_dict(state["chains"])
+        self.hops.load_state_dict(state["hops"])
         self.replay = Replay(self.d, self.target, self.ladder)
         if len(rows):
             self.replay.add(rows)

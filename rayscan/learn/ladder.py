@@ -14,7 +14,7 @@ from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.learn.data import Array
 from rayscan.target import Target
 
-ENOUGH = 100
+ENOUGH = 30
 """Valid points from which the true target is the goal (subset simulation's level until then)."""
 
 SPREAD = 4.0

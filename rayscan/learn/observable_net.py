@@ -62,7 +62,9 @@ def _linear(inputs: int, outputs: int, gain: float, rng: np.random.Generator) ->
     with torch.no_grad():
         weight = rng.normal(size=(outputs, inputs)) * gain / math.sqrt(inputs)
         layer.weight.copy_(torch.from_numpy(weight.astype(np.float32)))
-        layer.bias.zero_()
+        # Spread biases put the bends of the first layers all over the cube instead of at its centre.
+        bias = rng.uniform(-1.0, 1.0, outputs) if gain > 1 else np.zeros(outputs)
+        layer.bias.copy_(torch.from_numpy(bias.astype(np.float32)))
     return layer
 
 

@@ -144,7 +144,8 @@ def run(
             state = ""
             if isinstance(proposer, CoverageProposer):
                 errors = [float(np.median(e, axis=0).sum()) if len(e) else 9.0 for e in proposer.errors]
-                state = f"driver {proposer.driver} width {proposer.width} errors {np.round(errors, 3)}"
+                local = rows.origin == Origin.LOCAL
+                state = f"hops {rows.valid[local].sum()}/{local.sum()} driver {proposer.driver} width {proposer.width} errors {np.round(errors, 3)}"
             print(f"{result.total:6d} {result.valid:6d} chain {share:.3f} {seconds:5.2f} s {state}", flush=True)
         if result.valid >= goal or result.total >= budget:
             break

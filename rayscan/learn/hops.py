@@ -1,0 +1,85 @@
+"""Jumps between and beyond known valid points, tested on the true function rather than on the surrogate's word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from rayscan.learn.data import Array
+from rayscan.learn.spread import sparse_points
+
+LEAST, MOST = 0.02, 0.4
+TRIPLES = 4000
+FORGET = 0.7
+
+
+class Hops:
+    """Proposes places outside the known valid region, as often as that keeps paying.
+
+    A surrogate that has seen nothing of an island gives it no probability, so walking on the surrogate alone digs
+    where something was found already. Half of the hops are ``a + b - c`` of three known valid points, which carries
+    the pattern of known islands on to the next one; half are steps of ``a`` along the local shape, which grow an
+    island of few points. Both start at places of low density, and only those are tried that end farther from every
+    known valid point than these usually are from each other.
+
+    Attributes
+    ----------
+    share : float
+        Of the guided points that should be hops: the recent rate at which hops found new valid territory.
+    """
+
+    def __init__(self) -> None:
+        self.tried, self.found = 10.0, 1.0
+        self.reach = np.inf
+
+    @property
+    def share(self) -> float:
+        """Of the guided points, between fixed bounds."""
+        return float(np.clip(self.found / self.tried, LEAST, MOST))
+
+    def survey(self, known: Array) -> None:
+        """Measure how far known valid points ``(n, d)`` lie apart, and let old trials fade."""
+        if len(known) > 2:
+            apart, _ = KDTree(known).query(known, k=[2])
+            self.reach = float(np.quantile(apart[:, 0], 0.9))
+        self.tried, self.found = 2 + FORGET * (self.tried - 2), 0.2 + FORGET * (self.found - 0.2)
+
+    def learn(self, u: Array, valid: NDArray[np.bool_], known: Array) -> None:
+        """Count which of the hops ``(n, d)`` were valid and outside the `known` valid points."""
+        if not len(u) or not len(known):
+            return
+        gap, _ = KDTree(known).query(u)
+        self.tried += len(u)
+        self.found += int((valid & (gap > self.reach)).sum())
+
+    def propose(self, known: Array, dead: Array, count: int, rng: np.random.Generator) -> Array:
+        """Return up to `count` hops ``(n, d)`` from known valid points, away from places known to be `dead`."""
+        if len(known) < 4 or not count:
+            return np.empty((0, known.shape[1]))
+        n = len(known)
+        start = known[sparse_points(known, TRIPLES, rng)]
+        tree = KDTree(known)
+        far = rng.random(TRIPLES) < 0.5
+        b = rng.integers(n, size=TRIPLES)
+        c = rng.integers(n, size=TRIPLES)
+        _, close = tree.query(known[b], k=min(8, n))
+        c = np.where(far, c, close[np.arange(TRIPLES), rng.integers(1, min(8, n), TRIPLES)])
+        trial = start + known[b] - known[c]
+        trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
+        gap, _ = tree.query(trial)
+        fresh, gap = trial[gap > self.reach], gap[gap > self.reach]
+        if len(dead) and len(fresh):
+            # As many failed trials as there are lie nearer than the valid points: not worth another.
+            fresh = fresh[KDTree(dead).query(fresh)[0] > np.minimum(gap, self.reach)]
+        return fresh[rng.permutation(len(fresh))[:count]]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts."""
+        return {"tried": self.tried, "found": self.found, "reach": self.reach}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state."""
+        self.tried, self.found, self.reach = float(state["tried"]), float(state["found"]), float(state["reach"])
