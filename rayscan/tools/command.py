@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import re
@@ -142,7 +143,7 @@ class Command(Tool):
         """Seconds for all commands of a point together."""
         return self.limits.timeout
 
-    @property
+    @functools.cached_property
     def needs(self) -> frozenset[str]:
         """The parameters that reach the program."""
         written = {name for file in self.files.values() for name in file.parameters}
@@ -184,9 +185,9 @@ class Command(Tool):
             *filter(None, [self.stdin]),
         ):
             _check_inside(self.name, file)
-        for line in self.commands:
-            line.check(self.files)
         self._check_placeholders(known)
+        for line in self.commands:
+            line.check(self.files, self._originals)
         for file, spec in self.files.items():
             check_placeholders(f"{self.name}: file {file!r} ({spec.source})", spec.parameters, known)
             spec.check()
@@ -194,6 +195,10 @@ class Command(Tool):
             if not path.is_dir():
                 msg = f"{self.name}: private directory {key!r}: {path} is not a directory"
                 raise ConfigError(msg)
+
+    @property
+    def _originals(self) -> dict[str, str]:
+        return {key: str(path) for key, path in self.private.items()}
 
     def _check_placeholders(self, known: Sequence[str]) -> None:
         ours = {"output", "directory", *self.private, *(("input",) if self.files else ())}
@@ -207,14 +212,14 @@ class Command(Tool):
             "tool": type(self).__name__,
             "outputs": list(self.outputs),
             "command": [list(line.words) for line in self.commands],
-            "programs": [line.fingerprint() for line in self.commands],
+            "programs": [line.fingerprint(self._originals) for line in self.commands],
             "files": {file: spec.describe() for file, spec in self.files.items()},
             "read": {observable: reader.describe() for observable, reader in self.read.items()},
             "output": self.output,
             "stdin": self.stdin,
             "env": dict(self.env),
             "success": self.success.describe(),
-            "private": {key: str(path) for key, path in self.private.items()},
+            "private": self._originals,
         }
 
     def open(self, scratch: Path) -> None:

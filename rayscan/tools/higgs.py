@@ -29,7 +29,8 @@ _LIMITS = Limits(timeout=300.0, file_bytes=256 * 2**20)
 BOUNDS_ENTRIES = {"chan": "1 1", "HBresult": "1 2", "obsratio": "1 3", "ncomb": "1 4"}
 #: The same for HiggsSignals-1; HiggsSignals-2 numbers its block differently.
 SIGNALS_ENTRIES = {
-    "nobs(mu)": "4", "nobs(mh)": "5", "nobs(tot)": "7", "csq(mu)": "11", "csq(mh)": "9", "csq(tot)": "12", "Pvalue": "13",
+    "nobs(mu)": "4", "nobs(mh)": "5", "nobs(tot)": "7",
+    "csq(mu)": "11", "csq(mh)": "9", "csq(tot)": "12", "Pvalue": "13",
 }  # fmt: skip
 _BOUNDS_COLUMNS = (
     "n",

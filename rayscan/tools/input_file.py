@@ -108,11 +108,15 @@ class TemplateFile(InputFile):
 def read_template(path: str | Path, base: str | Path | None = None) -> tuple[str, str]:
     """Return the text of a user's file and its name for messages; it is opened for reading only.
 
+    A text with a line break in it is no path but the content itself.
+
     Raises
     ------
     ConfigError
         If it cannot be read as text.
     """
+    if isinstance(path, str) and "\n" in path:
+        return path, "the given text"
     full = absolute(path, base)
     try:
         return full.read_bytes().decode(errors="surrogateescape"), str(full)

@@ -50,8 +50,8 @@ class Template(TemplateFile):
     """
 
     def __init__(self, template: str | Path, *, base: str | Path | None = None) -> None:
-        if isinstance(template, str) and ("\n" in template or _PLACEHOLDER.search(template)):
-            self.text, self.source = template, "a template"
+        if isinstance(template, str) and _PLACEHOLDER.search(template):
+            self.text, self.source = template, "the given text"
         else:
             self.text, self.source = read_template(template, base)
         self._holes = tuple(m for m in _PLACEHOLDER.finditer(self.text) if m[2])

@@ -12,7 +12,7 @@ NUMBER = (
     r"(?![\w.])|\*{3,}"
 )
 NUMBER_PATTERN = re.compile(NUMBER)
-_FORTRAN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))[DdQq]?([+-]\d+|(?<=[DdQq])\d+)")
+_FORTRAN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[DdQq](?P<lettered>[+-]?\d+)|(?P<bare>[+-]\d{3}))")
 _PLAIN = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
 
 
@@ -35,7 +35,7 @@ def parse_number(text: str) -> float:
         return float(word)
     fortran = _FORTRAN.fullmatch(word)
     if fortran:
-        return float(f"{fortran[1]}e{fortran[2]}")
+        return float(f"{fortran[1]}e{fortran['lettered'] or fortran['bare']}")
     if word and not word.strip("*"):
         return math.nan
     msg = f"{text!r} is not a number"

@@ -59,19 +59,21 @@ class CommandLine:
         """The path of the program on this machine; the bare name when it is not found."""
         return _locate(self.words[0])
 
-    def check(self, inputs: Iterable[str]) -> None:
+    def check(self, inputs: Iterable[str], places: Mapping[str, str]) -> None:
         """Refuse a program that is missing or cannot be executed.
 
         Parameters
         ----------
         inputs : iterable of str
             The files that will be in the point's directory.
+        places : mapping of str to str
+            The directories that private ones are copied from, by name.
 
         Raises
         ------
         ConfigError
         """
-        program = self.program
+        program = fill(self.program, places, {})
         if "/" not in program:
             msg = (
                 f"program {program!r} is not on the PATH{_near_program(program)}; give its path, such as './{program}'"
@@ -103,7 +105,7 @@ class CommandLine:
 
     def argv(self, names: Mapping[str, str], point: Mapping[str, float]) -> list[str]:
         """Return the words of one run: `names` and values of the point in place of the placeholders."""
-        return [self.program, *(fill(word, names, point) for word in self.words[1:])]
+        return [fill(word, names, point) for word in (self.program, *self.words[1:])]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -114,9 +116,9 @@ class CommandLine:
         given = os.environ.get("PYTHONPATH", "")
         return {"PYTHONPATH": os.pathsep.join(part for part in (given, ours) if part)}
 
-    def fingerprint(self) -> dict[str, str]:
+    def fingerprint(self, places: Mapping[str, str]) -> dict[str, str]:
         """Return the program's path and a hash of it, and of the Python module it runs."""
-        program = self.program
+        program = fill(self.program, places, {})
         described = {"path": program}
         digest = hash_file(program)
         if digest:
@@ -164,7 +166,7 @@ def hash_file(path: str) -> str:
 
 
 def _program(word: str, base: str) -> str:
-    return str(absolute(word, base)) if "/" in word else word
+    return str(absolute(word, base)) if "/" in word and "{" not in word else word
 
 
 def _argument(word: str, base: str) -> str:
