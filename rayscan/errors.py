@@ -53,7 +53,8 @@ class ClusterError(RayscanError, RuntimeError):
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of `options`, or the sorted options, or nothing."""
     known = sorted(options)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    folded = {option.casefold(): option for option in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean {close[0]!r}?"
+        return f"; did you mean {folded[close[0]]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
