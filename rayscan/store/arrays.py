@@ -67,3 +67,27 @@ def codes(table: pa.Table, name: str, code_of: dict[str, int]) -> np.ndarray[Any
     )
     coded: np.ndarray[Any, Any] = lookup[labels.indices.to_numpy(zero_copy_only=False)]
     return coded
+
+
+def labels(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
+    """Return a column of labels or texts as an array of str, shape ``(n,)``; empty where there is none."""
+    return np.array([text or "" for text in table.column(name).to_pylist()], dtype=np.str_)
+
+
+def names_of(table: pa.Table, kind: str) -> list[str]:
+    """Return the columns of a kind, ``"parameter"`` or ``"observable"``, in order."""
+    return [field.name for field in table.schema if (field.metadata or {}).get(b"kind") == kind.encode()]
+
+
+def unit_of(table: pa.Table, name: str) -> str:
+    """Return a column's unit, or an empty text."""
+    return (table.schema.field(name).metadata or {}).get(b"unit", b"").decode()
+
+
+def stage_seconds(table: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the run times of each program of the chain, in seconds, without the skipped ones."""
+    lists: Any = table.column("stages").combine_chunks()
+    stages = lists.flatten()
+    names, seconds = stages.field("name").to_numpy(zero_copy_only=False), stages.field("seconds").to_numpy()
+    ran = stages.field("status").is_valid().to_numpy(zero_copy_only=False)
+    return {str(name): seconds[ran & (names == name)] for name in dict.fromkeys(names)}

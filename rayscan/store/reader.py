@@ -51,7 +51,7 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
     table = pa.concat_tables(parts) if parts else None
     if table is None:
         return selected.empty_table().select(wanted)
-    return _one_row_per_point(table.unify_dictionaries()).select(wanted).combine_chunks()
+    return _one_row_per_point(table.unify_dictionaries()).select(wanted)
 
 
 def _one_row_per_point(table: pa.Table) -> pa.Table:
