@@ -7,6 +7,7 @@ import resource
 import signal
 import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -306,6 +307,24 @@ def test_removal_is_thorough_and_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(outside)
     assert not remove_tree(str(tmp_path / "alias"))
     assert (outside / "precious").exists()
+
+
+def test_removal_needs_no_permissions_but_ownership() -> None:
+    """Directories without any permission, at every level, go for an ordinary user as well."""
+    nobody = 65534 if os.geteuid() == 0 else os.geteuid()
+    before = os.geteuid()
+    os.seteuid(nobody)
+    try:
+        top = Path(tempfile.mkdtemp())
+        inner = top / "a" / "b" / "c"
+        inner.mkdir(parents=True)
+        (inner / "file").write_text("")
+        for path in (inner, inner.parent, top / "a", top):
+            path.chmod(0)
+        assert remove_tree(str(top))
+        assert not top.exists()
+    finally:
+        os.seteuid(before)
 
 
 def test_what_a_program_leaves_is_removed_with_its_sandbox(workshop: Workshop) -> None:

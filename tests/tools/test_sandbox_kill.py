@@ -157,8 +157,10 @@ def test_an_interrupt_ends_the_program_first(workshop: Workshop) -> None:
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         timer.start()
         try:
+            started = time.monotonic()
             with pytest.raises(KeyboardInterrupt):
                 sandbox.run(command("sleep", "60"), limits=Limits(grace=0.3))
+            assert time.monotonic() - started < 5
         finally:
             timer.join()
             signal.signal(signal.SIGINT, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -218,16 +219,23 @@ if not os.fork():
         time.sleep(0.01)
 
 
-def test_the_lock_outlives_its_removal_race(tmp_path: Path) -> None:
-    """A lock on a file that was removed meanwhile does not count: the next one gets a new file and holds that."""
+def test_a_lock_on_a_removed_file_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the last holder removes the file between our opening and our locking it, a new file is made and locked."""
     path = tmp_path / "run" / "worker.lock"
-    old = take_lock(path)
-    path.unlink()
-    new = take_lock(path)
+    real = fcntl.flock
+    calls: list[int] = []
+
+    def flock(held: int, operation: int) -> None:
+        if not calls:
+            path.unlink()
+        calls.append(held)
+        real(held, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    held = take_lock(path)
     try:
-        assert os.path.samestat(path.stat(), os.fstat(new))
+        assert os.path.samestat(path.stat(), os.fstat(held))
         with pytest.raises(ToolError, match="another evaluator"):
             take_lock(path)
     finally:
-        os.close(old)
-        os.close(new)
+        os.close(held)
