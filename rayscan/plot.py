@@ -72,13 +72,14 @@ class Plots:
         points = points[np.isfinite(points).all(axis=1)]
         if not len(points):
             return self._finish(self._empty(f"no valid point among {len(self.valid):,} evaluations yet"), path)
-        size = max(4.0, 1.9 * len(names) + 0.8)
+        size = float(np.clip(1.9 * len(names) + 0.8, 4.0, 30.0))
         figure = Figure(figsize=(size, size))
         axis_labels = [label for _, label in values]
         ranges = [self._range(name, value) for name, (value, _) in zip(names, values, strict=True)]
         self._draw_corner(figure, _thinned(points), axis_labels, ranges)
+        few = "" if len(points) > len(names) else "\ntoo few for densities: each one is drawn"
         figure.suptitle(
-            f"{_count(len(points), 'valid point')} of {_count(len(self.valid), 'evaluation')}",
+            f"{_count(len(points), 'valid point')} of {_count(len(self.valid), 'evaluation')}{few}",
             x=0.98, ha="right", fontsize=13,
         )  # fmt: skip
         return self._finish(figure, path)

@@ -1,0 +1,163 @@
+"""Figures are drawn from a table alone, however few points it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow as pa
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.image import imread
+
+from rayscan.errors import ConfigError
+from rayscan.plot import Plots
+from rayscan.store import Schema
+
+D = 3
+
+
+def scan(n: int, valid: np.ndarray | None = None) -> pa.Table:
+    """Return ``n`` points of three parameters (uniform, logarithmic, uniform), a fixed one and an observable."""
+    rng = np.random.default_rng(1)
+    u = rng.random((n, D))
+    schema = Schema(("tanb", "mA", "At", "mu"), ("mh", "flat"), D, {}, {"mA": "GeV", "mh": "GeV"})
+    good = np.abs(u[:, 0] - 0.5) < 0.2 if valid is None else valid
+    columns: dict[str, Any] = {
+        "point_id": np.arange(n), "status": np.zeros(n, int), "valid": good, "u": u, "origin": np.arange(n) % 2 + 2,
+        "generation": np.arange(n) // 50, "issued": 0.0, "started": 1.0, "ended": 2.0,
+        "tanb": 1 + 49 * u[:, 0], "mA": 100 * 30 ** u[:, 1], "At": -5000 + 10000 * u[:, 2], "mu": 500.0,
+        "mh": 120 + 10 * u[:, 0], "flat": 7.0,
+    }  # fmt: skip
+    return pa.Table.from_batches([schema.batch([schema.take({**columns, "kept": [()] * n})])])
+
+
+def axis_labels(figure: Any) -> list[str]:
+    return [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
+
+
+def test_the_corner_has_the_parameters_that_vary_and_the_constrained_observables():
+    """Fixed parameters are left out; units are shown; logarithmic priors are drawn as logarithms."""
+    figure = Plots(scan(600), constrained=["mh"]).corner()
+    assert axis_labels(figure) == ["tanb", "log$_{10}$ mA / GeV", "At", "mh [GeV]"]
+    assert len(figure.axes) == 16
+    drawn = figure.axes[4]
+    assert drawn.get_xlim()[0] == pytest.approx(1, abs=3)
+    assert drawn.get_xlim()[1] == pytest.approx(50, abs=3)
+    assert drawn.get_ylim()[0] == pytest.approx(2.0, abs=0.1)
+    x = np.concatenate([line.get_xdata() for line in drawn.lines])
+    assert x.min() > 1 + 49 * 0.3 - 1e-6
+    assert x.max() < 1 + 49 * 0.7 + 1e-6
+    assert "valid points of 600 evaluations" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 40])
+def test_few_valid_points_are_drawn_one_by_one(count):
+    """Fewer points than columns are no error: each is in the picture."""
+    valid = np.arange(300) < count
+    figure = Plots(scan(300, valid), constrained=["mh"]).corner()
+    assert len(figure.axes[4].lines[0].get_xdata()) == count
+    assert figure.get_suptitle().startswith(f"{count} valid point{'s' if count > 1 else ''} of 300 evaluations")
+    assert ("too few for densities" in figure.get_suptitle()) is (count <= 4)
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+def test_without_valid_points_the_corner_says_so(n):
+    """The figure is a sentence."""
+    figure = Plots(scan(n, np.zeros(n, bool))).corner()
+    assert not figure.axes
+    assert figure.texts[0].get_text() == f"no valid point among {n} evaluations yet"
+
+
+def test_an_observable_without_spread_can_be_drawn():
+    """A column with one value gets a range around it."""
+    figure = Plots(scan(600), constrained=["flat"]).corner(columns=["tanb", "flat"])
+    low, high = figure.axes[2].get_ylim()
+    assert low < 7.0 < high
+
+
+@pytest.mark.parametrize("kind", ["corner", "progress", "acceptance"])
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 700])
+def test_every_figure_is_saved_at_any_size(tmp_path, kind, n):
+    """Each kind of figure is written as a picture with ink on it, from no points up."""
+    path = tmp_path / "new" / f"{kind}.png"
+    getattr(Plots(scan(n)), kind)(path)
+    image = imread(path)
+    assert image.shape[0] > 200
+    assert image[..., :3].std() > 0.01
+
+
+def test_figures_leave_no_global_state(tmp_path):
+    """Drawing opens no pyplot figure, and changes neither back-end nor style."""
+    before = dict(mpl.rcParams)
+    plots = Plots(scan(300))
+    plots.corner(tmp_path / "a.pdf")
+    plots.progress(tmp_path / "b.png")
+    plots.acceptance(tmp_path / "c.svg")
+    plots.scatter("tanb", "mh", colour="mA", path=tmp_path / "d.png")
+    assert plt.get_fignums() == []
+    assert dict(mpl.rcParams) == before
+    assert {p.name for p in Path(tmp_path).iterdir()} == {"a.pdf", "b.png", "c.svg", "d.png"}
+
+
+def test_the_progress_curve_counts_valid_points_in_the_order_of_issue():
+    """The curve ends at the number of valid points, and uniform sampling is drawn beside it."""
+    table = scan(400)
+    valid = table["valid"].to_numpy()
+    figure = Plots(table).progress()
+    curve, uniform = figure.axes[0].lines
+    assert curve.get_ydata()[-1] == valid.sum()
+    assert curve.get_ydata()[200] == valid[:200].sum()
+    rate = valid[table["origin"].to_numpy() == "uniform"].mean()
+    assert uniform.get_ydata()[-1] == pytest.approx(400 * rate)
+
+
+def test_acceptance_is_drawn_for_each_proposal():
+    """The bars are the shares of valid points by origin; the lines follow them through the generations."""
+    table = scan(400)
+    valid, origin = table["valid"].to_numpy(), table["origin"].to_numpy()
+    left, right = Plots(table).acceptance().axes
+    assert [bar.get_width() for bar in left.patches] == pytest.approx(
+        [valid[origin == "uniform"].mean(), valid[origin == "map"].mean()]
+    )
+    assert [line.get_label() for line in right.lines] == ["uniform", "map"]
+    first = (origin == "map") & (np.arange(400) < 50)
+    assert right.lines[1].get_ydata()[0] == pytest.approx(valid[first].mean())
+
+
+def test_a_scatter_shows_valid_points_by_colour_above_the_others():
+    """Invalid points are behind; the colour is the column asked for; a logarithmic parameter has such an axis."""
+    table = scan(300)
+    figure = Plots(table).scatter("mA", "At", colour="mh")
+    axes, bar = figure.axes
+    others, valid = axes.collections
+    n = int(table["valid"].to_numpy().sum())
+    assert (len(others.get_offsets()), len(valid.get_offsets())) == (300 - n, n)
+    assert valid.get_array().tolist() == table["mh"].to_numpy()[table["valid"].to_numpy()].tolist()
+    assert axes.get_xscale() == "log"
+    assert bar.get_ylabel() == "mh [GeV]"
+    assert len(Plots(table).scatter("mA", "At", only_valid=True).axes[0].collections) == 1
+
+
+def test_large_tables_are_thinned(monkeypatch):
+    """A picture has a bounded number of dots, spread over all points."""
+    monkeypatch.setattr("rayscan.plot.MAX_DRAWN", 100)
+    figure = Plots(scan(1000, np.ones(1000, bool))).scatter("tanb", "At")
+    dots = figure.axes[0].collections[1].get_offsets()
+    assert len(dots) == 100
+    assert np.ptp(dots[:, 0]) > 40
+
+
+def test_a_wrong_column_is_named():
+    """Unknown names get a suggestion, and columns without numbers are refused."""
+    plots = Plots(scan(20))
+    with pytest.raises(ConfigError, match=r"no column 'tan_b' in the table; did you mean 'tanb'"):
+        plots.scatter("tan_b", "mA")
+    with pytest.raises(ConfigError, match=r"column 'status' holds no numbers"):
+        plots.scatter("tanb", "status")
+    with pytest.raises(ConfigError, match=r"column 'u' holds no numbers"):
+        plots.corner(columns=["u"])
+    with pytest.raises(ConfigError, match=r"no column 'mhh'"):
+        Plots(scan(20), constrained=["mhh"])
