@@ -1,0 +1,222 @@
+"""One point through a scan's tools, with everything that happened to it: what ``rayscan check`` shows."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
+from rayscan.errors import ConfigError, did_you_mean
+from rayscan.priors import Prior
+from rayscan.problem import Problem
+from rayscan.space import Space
+from rayscan.tools.base import Outcomes, Points, Status
+
+Details = dict[str, Any]
+
+
+def point_of(space: Space, given: Mapping[str, float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a physical point ``(1, p)``: the given values, the middle of the prior for the others.
+
+    Raises
+    ------
+    ConfigError
+        For a value out of its range, or a name that is not scanned.
+    """
+    for name, value in given.items():
+        if name not in space.free:
+            kind = "is not scanned, so it cannot be set" if name in space.names else "is no parameter"
+            msg = f"--point {name}={value:g}: {name!r} {kind}{did_you_mean(name, space.free)}"
+            raise ConfigError(msg)
+        prior = space[name]
+        assert isinstance(prior, Prior)
+        u = float(prior.to_unit(np.array([value]))[0])
+        if not 0 <= u <= 1:
+            low, high = prior.bounds
+            msg = f"--point {name}={value:g}: expected a value in the range of {name!r}, {low:g} to {high:g}"
+            raise ConfigError(msg)
+    middle = space.to_physical(np.full((1, space.d), 0.5))
+    free = [given.get(name, middle[0, space.names.index(name)]) for name in space.free]
+    x = space.to_physical(np.clip(space.to_unit(np.array([free])), 0, 1))
+    # The way through the unit cube costs a last digit, which would look odd beside the number that was asked for.
+    for name, value in zip(space.free, free, strict=True):
+        x[0, space.names.index(name)] = value
+    return x
+
+
+def check_point(problem: Problem, given: Mapping[str, float], scratch: str | None = None) -> Details:
+    """Evaluate one point in this process and tell all about it.
+
+    Parameters
+    ----------
+    problem : Problem
+    given : mapping of str to float
+        Values of scanned parameters; the others are in the middle of their priors.
+    scratch : str, optional
+        Root of the scratch directories.
+
+    Returns
+    -------
+    dict
+        ``point``, ``status``, ``message``, ``observables``, ``constraints``, ``valid``, ``likelihood``, ``penalty`` and
+        ``stages``, in plain types that JSON can hold.
+
+    Raises
+    ------
+    ConfigError
+        Whatever is wrong before the point is run.
+    """
+    from pathlib import Path
+
+    from rayscan.engine.evaluator import Evaluator
+
+    x = point_of(problem.space, given)
+    evaluator = Evaluator(
+        problem.tool,
+        problem.space.names,
+        run_id=f"check-{secrets.token_hex(4)}",
+        scratch=Path(scratch) if scratch else None,
+        verbose=True,
+    )
+    try:
+        points = Points(np.zeros(1, dtype=np.int64), x, np.ones(1, dtype=np.int32))
+        outcome = next(iter(evaluator.evaluate(points)))
+    finally:
+        evaluator.close()
+    return _details(problem, x, outcome)
+
+
+def _details(problem: Problem, x: np.ndarray[Any, np.dtype[np.float64]], outcome: Outcomes) -> Details:
+    observables = problem.complete(x, outcome.observables)
+    judgement = problem.judge(x, observables)
+    status = Status(int(outcome.status[0]))
+    values = dict(zip(problem.observables, map(float, observables[0]), strict=True))
+    return {
+        "point": dict(zip(problem.space.names, map(float, x[0]), strict=True)),
+        "status": status.label,
+        "message": outcome.message[0],
+        "seconds": float(outcome.ended[0] - outcome.started[0]),
+        "stages": [
+            {
+                "name": stage.name,
+                "status": "skipped" if stage.status is None else stage.status.label,
+                "seconds": stage.seconds,
+                **stage.details,
+            }
+            for stage in outcome.stages[0]
+        ],
+        "observables": {name: _number(value) for name, value in values.items()},
+        "constraints": _constraints(problem, values),
+        "valid": bool(judgement.valid[0]) and status is Status.OK,
+        "likelihood": _number(float(judgement.likelihood[0])),
+        "penalty": _number(float(judgement.penalty[0])),
+    }
+
+
+def _constraints(problem: Problem, values: Mapping[str, float]) -> dict[str, Details]:
+    told: dict[str, Details] = {}
+    for name, constraint in problem.target.constraints.items():
+        value = values[name]
+        distance = float(constraint.distance(np.array([value]))[0]) if math.isfinite(value) else math.nan
+        told[name] = {"wants": _demand(constraint), "value": _number(value), "distance": _number(distance)}
+    if problem.target.labels is not None:
+        value = values[problem.target.labels]
+        told[problem.target.labels] = {
+            "wants": "a label above 0.5",
+            "value": _number(value),
+            "distance": _number(math.nan if math.isnan(value) else float(value <= 0.5)),
+        }
+    return told
+
+
+def _demand(constraint: Constraint) -> str:
+    match constraint:
+        case Window(lo, hi):
+            return f"[{lo:g}, {hi:g}]"
+        case Gaussian(value, (minus, plus)):
+            return f"{value:g} ± {plus:g}" if minus == plus else f"{value:g} +{plus:g} -{minus:g}"
+        case Below(limit, sigma) | Above(limit, sigma):
+            sign = "<" if isinstance(constraint, Below) else ">"
+            return f"{sign} {limit:g}" + (f" (sigma {sigma:g})" if sigma is not None else "")
+    return str(constraint)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def text_of(details: Details) -> str:
+    """Return what `check_point` found as text for a terminal."""
+    return "\n".join(
+        [
+            "Point",
+            *(f"  {name} = {value!r}" for name, value in details["point"].items()),
+            *(line for number, stage in enumerate(details["stages"], 1) for line in _stage(number, stage)),
+            *_verdict(details),
+        ]
+    )
+
+
+def _stage(number: int, stage: Details) -> Iterator[str]:
+    yield ""
+    yield f"Stage {number}: {stage['name']}   {stage['status']}   {stage['seconds']:.3g} s"
+    for name, file in stage.get("written", {}).items():
+        yield f"  written  {name}, {file['bytes']:,} bytes, made from {file['source']}"
+        for change in file["changes"]:
+            line = f"line {change['line']}" if change["line"] else "added"
+            what = f"{change['address']}: {change['old'] or '(nothing)'} → {change['new']}"
+            yield f"             {line}   {what}   ({change['parameter'] or 'fixed'})"
+    yield from _run(stage)
+    for name, reading in stage.get("read", {}).items():
+        if not isinstance(reading, dict):
+            continue
+        value = "missing" if reading.get("value") is None else repr(reading["value"])
+        where = f"   from {reading['where']}" if reading.get("where") else ""
+        problem = f"   {reading['problem']}" if reading.get("problem") else ""
+        yield f"  read     {name} = {value}{where}{problem}"
+
+
+def _run(stage: Details) -> Iterator[str]:
+    command = stage.get("command")
+    if command:
+        for words in command if isinstance(command[0], list) else [command]:
+            yield f"  run      {_shell(words)}"
+        yield f"  in       {stage['directory']} (removed afterwards)"
+        ending = "time-out" if stage.get("timed_out") else f"exit code {stage['exit']}"
+        if stage.get("signal") is not None:
+            ending += f", signal {stage['signal']}"
+        yield f"  ended    {ending}"
+    for stream in ("stdout", "stderr"):
+        said = (stage.get(stream) or "").strip("\n")
+        if said:
+            yield f"  {stream}"
+            yield from (f"    | {line}" for line in said.splitlines())
+
+
+def _verdict(details: Details) -> Iterator[str]:
+    yield ""
+    yield f"Result: {details['status']}{': ' + details['message'] if details['message'] else ''}"
+    for name, value in details["observables"].items():
+        if name not in details["constraints"]:
+            yield f"  {name} = {'missing' if value is None else repr(value)}"
+    for name, told in details["constraints"].items():
+        value = "missing" if told["value"] is None else repr(told["value"])
+        distance = told["distance"]
+        judged = "not known" if distance is None else "holds" if distance == 0 else f"{distance:.4g} away"
+        yield f"  {name} = {value}   wants {told['wants']}: {judged}"
+    likelihood = details["likelihood"]
+    yield (
+        ("Valid" if details["valid"] else "Not valid")
+        + (f": likelihood {likelihood:.4g}" if likelihood is not None else "")
+        + (f", penalty {details['penalty']:.4g}" if details["penalty"] is not None else "")
+    )
+
+
+def _shell(words: Sequence[str]) -> str:
+    import shlex
+
+    return shlex.join(words)

@@ -1,0 +1,331 @@
+"""The command line. What a command needs is imported when it runs, so that ``rayscan --help`` is quick."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+
+import typer
+
+from rayscan.errors import ConfigError, RayscanError, SLHAError
+
+if TYPE_CHECKING:
+    from rayscan.config import Configuration
+    from rayscan.progress import Progress
+    from rayscan.result import ScanResult
+
+P = ParamSpec("P")
+REPORT, CORNER = "report.txt", "corner.png"
+EPILOG = (
+    "Exit codes: 0 done, goal reached; 1 something failed on the way (programs, disk, cluster); 2 bad input, nothing "
+    "was started; 3 stopped before the goal by a signal or by `rayscan stop`: all is saved, the same command goes on."
+)
+
+
+class Exit(enum.IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    STOPPED = 3
+
+
+app = typer.Typer(
+    name="rayscan",
+    help="Parallel active-learning scans of parameter spaces: `rayscan run scan.toml`.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigFile = Annotated[Path, typer.Argument(help="The scan.toml, or a directory with one.", metavar="scan.toml")]
+Run = Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+
+
+def _tells(command: Callable[P, Exit | None]) -> Callable[P, None]:
+    """Turn what a command returns into an exit code, and our errors into a message instead of a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except RayscanError as error:
+            sys.stderr.write(f"rayscan: {error}\n")
+            code = Exit.BAD_INPUT if isinstance(error, ConfigError | SLHAError) else Exit.FAILED
+        except KeyboardInterrupt:
+            sys.stderr.write("\nrayscan: interrupted\n")
+            code = Exit.STOPPED
+        raise typer.Exit(int(code or Exit.DONE))
+
+    return wrapped
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import rayscan
+
+        typer.echo(f"rayscan {rayscan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rayscan(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Parallel active-learning scans of parameter spaces: `rayscan run scan.toml`."""
+
+
+@app.command(epilog=EPILOG)
+@_tells
+def run(
+    config: ConfigFile,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Run directory; one that holds the same scan is resumed.")] = None,
+    valid: Annotated[int | None, typer.Option(min=1, help="Stop at this many valid points.")] = None,
+    evaluations: Annotated[int | None, typer.Option(min=1, help="Stop at this many evaluated points.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many further steps of K points.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Stop after this time: 600, '90 min', '2h', 1:30:00.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random number.")] = None,
+    evaluators: Annotated[int | None, typer.Option(min=0, help="Evaluators; 0: one in this process, no Ray.")] = None,
+    deterministic: Annotated[
+        bool | None, typer.Option("--deterministic/--no-deterministic", help="Same seed, same points.")
+    ] = None,
+    plot: Annotated[bool, typer.Option(help="Draw the corner plot at the end.")] = True,
+) -> Exit:
+    """Scan, or go on with a scan, until the first of the goals (here or in the file) is reached."""
+    from rayscan.config import load_config
+
+    configuration = load_config(config)
+    given = {"seed": seed, "evaluators": evaluators, "deterministic": deterministic}
+    where = out or configuration.out or _default_out(configuration.path)
+    goal = _goal(configuration, {"valid": valid, "evaluations": evaluations, "steps": steps, "time_limit": time_limit})
+    scan = configuration.scan(out=where, **{name: value for name, value in given.items() if value is not None})
+    space = scan.problem.space
+    typer.echo(f"{configuration.path}: {space.d} parameters ({', '.join(space.free)}), results in {where}")
+    result = scan.run(**goal)
+    _summarise(result, plot=plot)
+    return Exit.STOPPED if scan.interrupted else Exit.DONE
+
+
+@app.command(epilog="Exit codes: 0 the point was evaluated, valid or not; 1 a program failed; 2 bad input.")
+@_tells
+def check(
+    config: ConfigFile,
+    *,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(help="name=value of a scanned parameter; others are in the middle of their range."),
+    ] = None,
+    as_json: AsJSON = False,
+) -> Exit:
+    """Evaluate one point and show what was written, run and read, and why it is or is not valid."""
+    from rayscan.check import check_point, text_of
+    from rayscan.config import load_config
+
+    scan = load_config(config).scan(evaluators=0)
+    details = check_point(scan.problem, dict(_assignment(text) for text in point or []), scan.options.scratch)
+    typer.echo(json.dumps(details, indent=1, ensure_ascii=False, default=str) if as_json else text_of(details))
+    return Exit.FAILED if details["status"] in {"tool_error", "timeout"} else Exit.DONE
+
+
+@app.command()
+@_tells
+def status(run: Run, *, as_json: AsJSON = False) -> None:
+    """Say how a scan is getting on, from any terminal."""
+    from rayscan.store import RunDirectory, live_holder
+
+    directory, live = RunDirectory(run), live_holder(run) is not None
+    published = _published(run)
+    if as_json:
+        typer.echo(json.dumps({"run": str(directory.path), "live": live, **(published or {})}))
+        return
+    if published is None:
+        typer.echo(f"{run}: {'starting' if live else 'not running'}, no progress yet")
+        return
+    age = time.time() - published.get("time", time.time())
+    typer.echo(f"{run}: {'running' if live else 'not running'}, as of {age:.0f} s ago")
+    typer.echo(_progress(published).line())
+
+
+@app.command()
+@_tells
+def stop(
+    run: Run, *, wait: Annotated[float, typer.Option(help="Wait up to this many seconds for the end.")] = 0.0
+) -> Exit:
+    """Ask a running scan to finish the points under way, save and end."""
+    from rayscan.engine.recorder import STOP_FILE
+    from rayscan.store import RunDirectory, live_holder
+
+    directory = RunDirectory(run)
+    if live_holder(run) is None:
+        typer.echo(f"{run}: no scan is running there")
+        return Exit.DONE
+    part = directory.path / f"{STOP_FILE}.part"
+    part.touch()
+    part.replace(directory.path / STOP_FILE)
+    typer.echo(f"{run}: asked to stop")
+    end = time.monotonic() + wait
+    while wait and live_holder(run) is not None:
+        if time.monotonic() > end:
+            sys.stderr.write(
+                f"rayscan: {run} is still running after {wait:g} s; it ends when the points under way have\n"
+            )
+            return Exit.FAILED
+        time.sleep(0.2)
+    return Exit.DONE
+
+
+@app.command()
+@_tells
+def report(run: Run) -> None:
+    """Print the summary of a run, also while it goes on."""
+    from rayscan.result import open_run
+
+    typer.echo(open_run(run).report())
+
+
+@app.command()
+@_tells
+def plot(
+    run: Run,
+    *,
+    to: Annotated[Path | None, typer.Option(help="Picture file; its ending tells the format.")] = None,
+) -> None:
+    """Draw the valid points of a run, also while it goes on."""
+    from rayscan.result import open_run
+
+    result = open_run(run)
+    path = to or result.path / CORNER
+    result.plot.corner(path)
+    typer.echo(f"plot: {path}")
+
+
+@app.command()
+@_tells
+def export(
+    run: Run,
+    *,
+    to: Annotated[Path, typer.Option(help="A file that ends in .parquet, .csv or .arrow.")],
+    valid: Annotated[bool, typer.Option("--valid", help="Only the valid points.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the table of points as one file."""
+    from rayscan.result import open_run
+    from rayscan.store.export import export_table
+
+    result = open_run(run)
+    table = result.valid if valid else result.table
+    path = export_table(table, to, overwrite=overwrite)
+    typer.echo(f"{table.num_rows:,} points in {path}")
+
+
+@app.command()
+@_tells
+def explain(
+    section: Annotated[str | None, typer.Argument(help="A section, such as scan or target, or a kind of tool.")] = None,
+) -> None:
+    """Explain every key of scan.toml."""
+    from rayscan.config.reference import reference
+
+    typer.echo(reference(section), nl=False)
+
+
+@app.command("import-dlscanner")
+@_tells
+def import_dlscanner(
+    file: Annotated[Path, typer.Argument(help="DLScanner's input file.", metavar="input.txt")],
+    *,
+    to: Annotated[Path, typer.Option(help="Where to write the configuration.")] = Path("scan.toml"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Turn an input file of DLScanner's SPheno or micrOMEGAs module into a scan.toml."""
+    from rayscan.compat.dlscanner_input import import_input
+
+    text = import_input(file)
+    if to.exists() and not overwrite:
+        msg = f"{to} exists; nothing was changed, choose another name with --to"
+        raise ConfigError(msg)
+    to.write_text(text, encoding="utf-8")
+    typer.echo(f"{to}: try `rayscan check {to}`")
+
+
+def _default_out(config: Path) -> Path:
+    name = config.absolute().parent.name if config.stem == "scan" else config.stem
+    return Path("runs") / name
+
+
+def _goal(configuration: Configuration, given: dict[str, Any]) -> dict[str, Any]:
+    from rayscan.config.knobs import parse_duration
+
+    goal = configuration.goal.arguments() | {name: value for name, value in given.items() if value is not None}
+    if isinstance(goal["time_limit"], str):
+        goal["time_limit"] = parse_duration(goal["time_limit"], "--time-limit")
+    if all(value is None for value in goal.values()):
+        msg = f"{configuration.path}: the scan has no goal; give --valid N, or write [goal] valid = N into the file"
+        raise ConfigError(msg)
+    return goal
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        msg = f"--point {text}: expected name=value, such as --point tanb=10"
+        raise ConfigError(msg) from None
+
+
+def _summarise(result: ScanResult, *, plot: bool) -> None:
+    """Print the report, write it and the picture into the run directory, and say where they are."""
+    text = result.report()
+    typer.echo(text)
+    path = result.path / REPORT
+    path.write_text(text + "\n", encoding="utf-8")
+    typer.echo(f"table:  {result.path}   (rayscan.open_run, or `rayscan export {result.path} --to points.parquet`)")
+    typer.echo(f"report: {path}")
+    if plot and result.valid.num_rows:
+        try:
+            result.plot.corner(result.path / CORNER)
+        except RayscanError as error:
+            sys.stderr.write(f"rayscan: no plot: {error}\n")
+        else:
+            typer.echo(f"plot:   {result.path / CORNER}")
+
+
+def _published(run: Path) -> dict[str, Any] | None:
+    from rayscan.engine.recorder import PROGRESS_FILE
+
+    try:
+        published: dict[str, Any] = json.loads((run.expanduser() / PROGRESS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return published
+
+
+def _progress(published: dict[str, Any]) -> Progress:
+    from rayscan.progress import Goal, Progress
+
+    known = {name: published[name] for name in Progress.__dataclass_fields__ if name in published}
+    return Progress(**{**known, "goal": Goal(**known.get("goal", {}))})
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""For those who come from other scanners."""
+
+from __future__ import annotations

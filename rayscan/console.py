@@ -1,0 +1,112 @@
+"""Progress for people: one live line on a terminal, a plain line a minute anywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from rayscan.progress import Progress
+
+PLAIN_PERIOD = 60.0
+"""Seconds between two lines where nobody watches."""
+LIVE_PERIOD = 0.25
+"""Seconds between two looks of a live line."""
+
+Show = Callable[[Progress], None]
+
+
+@contextlib.contextmanager
+def follower(progress: Show | bool | None, stream: TextIO | None = None) -> Iterator[Show]:
+    """Give what a running scan calls with each `Progress`.
+
+    Parameters
+    ----------
+    progress : callable, bool or None
+        A function of the user's, a line on standard error (True), or nothing.
+    stream : file, optional
+        In place of standard error.
+
+    Yields
+    ------
+    callable
+    """
+    if callable(progress):
+        yield progress
+        return
+    if not progress:
+        yield _ignore
+        return
+    stream = sys.stderr if stream is None else stream
+    line = LiveLine(stream) if stream.isatty() else PlainLines(stream)
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+class LiveLine:
+    """One line of a terminal that is rewritten in place.
+
+    Parameters
+    ----------
+    stream : file
+        A terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._shown_at, self._last = stream, float("-inf"), ""
+
+    def __call__(self, progress: Progress) -> None:
+        text = progress.line()
+        if text == self._last or (time.monotonic() - self._shown_at < LIVE_PERIOD and not _is_final(progress)):
+            return
+        self._last, self._shown_at = text, time.monotonic()
+        width = shutil.get_terminal_size().columns - 1
+        shown = text if len(text) <= width else f"{text[: width - 1]}…"
+        self._stream.write(f"\r\x1b[K{shown}")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Leave the last line, whole, behind."""
+        if self._last:
+            self._stream.write(f"\r\x1b[K{self._last}\n")
+            self._stream.flush()
+
+
+class PlainLines:
+    """A line now and then: the first, one a minute, one for each change of state, and the last.
+
+    Parameters
+    ----------
+    stream : file
+        A log file, a pipe.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._shown_at, self._state = stream, float("-inf"), ""
+        self._pending: str | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self._pending = progress.line()
+        if progress.state != self._state or time.monotonic() - self._shown_at >= PLAIN_PERIOD:
+            self._state, self._shown_at = progress.state, time.monotonic()
+            self.close()
+
+    def close(self) -> None:
+        """Write the latest line, unless it was written already."""
+        if self._pending is not None:
+            self._stream.write(f"{time.strftime('%H:%M:%S')} {self._pending}\n")
+            self._stream.flush()
+            self._pending = None
+
+
+def _ignore(progress: Progress) -> None:
+    """Show nothing."""
+
+
+def _is_final(progress: Progress) -> bool:
+    return progress.state.startswith("done")
