@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
 from rayscan.store.arrays import column, labels, names_of, unit_of, unit_points
+from rayscan.store.run_directory import RunDirectory
 
 Array = NDArray[np.float64]
 
@@ -51,6 +52,17 @@ class Plots:
             self._require(name)
         self.parameters = list(parameters) if parameters is not None else self._varying(names_of(table, "parameter"))
         self.constrained = [name for name in constrained if name not in self.parameters]
+
+    @classmethod
+    def of_run(cls, table: Any, run: RunDirectory) -> Plots:
+        """Make figures of a run: its scanned parameters, and the observables that its target constrains."""
+        space, target = run.description.get("space", {}), run.description.get("target", {})
+        scanned = [
+            name
+            for name in run.schema.parameters
+            if name in space and space[name].get("prior") not in {"fixed", "derived"}
+        ]
+        return cls(table, scanned or None, [name for name in run.schema.observables if name in target])
 
     def corner(self, path: str | Path | None = None, *, columns: Sequence[str] | None = None) -> Figure:
         """Draw every pair of columns of the valid points, over the range that was scanned.

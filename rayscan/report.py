@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from rayscan.tools.base import Status
 
 MILESTONES = (10, 100, 1000, 10_000)
 MAX_GENERATIONS = 10
+WIDTH = 110
 CITATIONS = (
     "rayscan: cite as in CITATION.cff of the package",
     "A. Hammad, R. Ramos, A. Chakraborty, P. Ko, S. Moretti, DLScanner, arXiv:2412.19675",
@@ -97,11 +99,7 @@ class Report:
         if self.run is None:
             return Section("Problem", [])
         rows = [["run directory", str(self.run.path)], ["created", self.run.created[:19].replace("T", " ")]]
-        for name, value in self.run.description.items():
-            if isinstance(value, Mapping) and value and all(isinstance(entry, Mapping) for entry in value.values()):
-                rows += [[f"{name} {key}", _inline(entry)] for key, entry in value.items()]
-            else:
-                rows.append([name, _inline(value)])
+        rows += _listed(self.run.description)
         return Section("Problem", rows)
 
     def _summary(self) -> Section:
@@ -163,7 +161,8 @@ class Report:
         return Section("Time", rows)
 
     def _pool_size(self) -> int | None:
-        size = self.run.details.get("evaluators") if self.run else None
+        details = self.run.details if self.run else {}
+        size = {**details, **details.get("options", {})}.get("evaluators")
         return size if isinstance(size, int) and size > 0 else None
 
     def _stages(self) -> Section:
@@ -218,11 +217,24 @@ class Report:
     def _provenance(self) -> Section:
         rows: list[list[str]] = []
         if self.run is not None:
-            rows += [[name, _inline(value)] for name, value in self.run.details.items()]
+            rows += _listed(self.run.details)
             rows.append(["versions", ", ".join(f"{name} {version}" for name, version in self.run.versions.items())])
             rows.append(["fingerprint", self.run.fingerprint[:16]])
         rows += [["please cite" if not index else "", text] for index, text in enumerate(CITATIONS)]
         return Section("Provenance", rows)
+
+
+def text_report(path: Path | str, table: Any = None) -> str:
+    """Return the report of a run directory as text.
+
+    Parameters
+    ----------
+    path : Path or str
+    table : pyarrow.Table, optional
+        Its rows, if they have been read already.
+    """
+    run = RunDirectory(path)
+    return Report(read_table(run.path) if table is None else table, run).text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +317,15 @@ def _duration(seconds: float) -> str:
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
 
 
+def _listed(description: Mapping[str, Any]) -> list[list[str]]:
+    """Return one row for each entry of a description, and of a mapping in it one for each of its own."""
+    rows = []
+    for name, value in description.items():
+        inner = value.items() if isinstance(value, Mapping) else [("", value)]
+        rows += [[f"{name} {key}".strip(), _inline(entry)] for key, entry in inner]
+    return rows
+
+
 def _inline(value: object) -> str:
     """Return a nested description on one line."""
     if isinstance(value, Mapping):
@@ -326,8 +347,10 @@ def _as_text(section: Section) -> str:
             cell.rjust(width) if _numeric(section, col) else cell.ljust(width)
             for col, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append(("  " + "  ".join(cells)).rstrip())
-    return "\n".join(lines)
+        line = ("  " + "  ".join(cells)).rstrip()
+        margin = " " * (4 + widths[0]) if not section.header else "    "
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent=margin, break_on_hyphens=False, drop_whitespace=False)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _as_markdown(section: Section) -> str:

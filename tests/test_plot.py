@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from rayscan.errors import ConfigError
 from rayscan.plot import Plots
-from rayscan.store import Schema
+from rayscan.store import Schema, Store
 
 D = 3
 
@@ -139,6 +139,17 @@ def test_a_scatter_shows_valid_points_by_colour_above_the_others():
     assert axes.get_xscale() == "log"
     assert bar.get_ylabel() == "mh [GeV]"
     assert len(Plots(table).scatter("mA", "At", only_valid=True).axes[0].collections) == 1
+
+
+def test_the_figures_of_a_run_show_what_its_description_names(tmp_path):
+    """Scanned parameters come from the space, constrained observables from the target; fixed ones stay out."""
+    space = {"tanb": {"prior": "uniform"}, "mA": {"prior": "log"}, "At": {"prior": "uniform"}, "mu": {"prior": "fixed"}}
+    description = {"space": space, "target": {"mh": {"kind": "window"}, "threshold": 0.9}}
+    schema = Schema(("tanb", "mA", "At", "mu"), ("mh", "flat"), D)
+    with Store.create(tmp_path / "run", schema, "", description) as store:
+        plots = Plots.of_run(scan(30), store.run)
+    assert plots.parameters == ["tanb", "mA", "At"]
+    assert plots.constrained == ["mh"]
 
 
 def test_large_tables_are_thinned(monkeypatch):

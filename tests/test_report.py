@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rayscan.report import Report, utilisation
+from rayscan.report import WIDTH, Report, text_report, utilisation
 from rayscan.store import Schema, Store
 from rayscan.tools.base import Stage, Status
 
@@ -27,7 +27,9 @@ def columns(n: int = 40) -> dict[str, Any]:
         "issued": 100.0 + i // 2, "started": 100.0 + i // 2, "ended": 101.0 + i // 2, "host": "node1",
         "worker": [f"w{k % 2}" for k in i], "tanb": i + 1.0, "mu": 500.0, "mh": np.where(status == 0, 125.0, np.nan),
         "message": [f"tachyon, m2 = {-k}" if s else "" for k, s in zip(i, status, strict=True)],
-        "stages": [(Stage("SPheno", Status(int(s)), 0.5), Stage("Higgs", None if s else Status(0), 0.25)) for s in status],
+        "stages": [
+            (Stage("SPheno", Status(int(s)), 0.5), Stage("Higgs", None if s else Status.OK, 0.25)) for s in status
+        ],
     }  # fmt: skip
 
 
@@ -151,14 +153,24 @@ def run(tmp_path: Path) -> Path:
 def test_a_run_directory_adds_the_problem_and_its_provenance(run):
     """The problem, seed, versions, fingerprint and what to cite are in the report of a directory."""
     text = Report.of(run).text()
+    assert text == text_report(run)
     assert "space tanb     prior = uniform, lo = 1, hi = 50" in text
-    assert "target         mh = [124, 126]" in text
+    assert "target mh      [124, 126]" in text
     assert "seed         5\n" in text
     assert "rayscan 0." in text
     for citation in ("CITATION.cff", "arXiv:2412.19675", "arXiv:2009.05112"):
         assert citation in text
     assert "evaluators                     8\n" in text
     assert "25.0% between first and last issue" in text
+
+
+def test_long_descriptions_are_wrapped(tmp_path):
+    """No line of the text is wider than a terminal window, and no word of it is lost."""
+    details = {"options": {f"option_{k}": list(range(40)) for k in range(4)}}
+    Store.create(tmp_path / "run", SCHEMA, "", DESCRIPTION, details).close()
+    text = text_report(tmp_path / "run")
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert text.count("39]") == 4
 
 
 def test_the_markdown_has_the_same_tables(run):
