@@ -298,7 +298,7 @@ def _card(
         return card
     if write:
         return SLHAFile(card, write, fixed=fixed, add=add, base=base)
-    template = Template(Path(card), base=base)
+    template = Template(card, base=base)
     if not template.parameters or fixed:
         msg = (
             f"SPheno: write= is missing: expected the entry of each parameter in {template.source}, such as "

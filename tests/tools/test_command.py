@@ -235,7 +235,7 @@ def test_nothing_of_the_users_changes(
     unchanged: Callable[[Path], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Template, directory and working directory are as before, with relative paths, after good and bad points (S11, S12).
+    """Template, directory and working directory are as before, after good and bad points (S11, S12).
 
     Relative paths count from where the tool was described, not from where it runs.
     """
