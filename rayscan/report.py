@@ -349,8 +349,8 @@ def _as_text(section: Section) -> str:
         ]
         line = ("  " + "  ".join(cells)).rstrip()
         margin = " " * (4 + widths[0]) if not section.header else "    "
-        lines += textwrap.wrap(line, WIDTH, subsequent_indent=margin, break_on_hyphens=False, drop_whitespace=False)
-    return "\n".join(line.rstrip() for line in lines)
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent=margin, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def _as_markdown(section: Section) -> str:
