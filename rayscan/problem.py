@@ -1,8 +1,7 @@
-"""The problem: what is scanned, through what, for what. Its fingerprint decides whether a run may be resumed."""
+"""The problem: what is scanned, through what, for what. Its description decides whether a run may be resumed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +98,3 @@ class Problem:
         }
         plain: dict[str, Any] = json.loads(json.dumps(description, default=str))
         return plain
-
-    def fingerprint(self) -> str:
-        """Return a short hash of `describe`."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]
