@@ -106,13 +106,20 @@ class Tool(abc.ABC):
         Whether `evaluate_many` takes a whole block of points at once.
     name : str
         For stages, messages and columns.
+    deadline : float or None
+        Seconds after which the evaluator itself is ended with the point in it: the last resort for code that runs
+        inside the evaluator. Programs have their own time-outs.
+    cores : int
+        Processor cores that one evaluation uses.
     """
 
     outputs: tuple[str, ...] = ()
     vectorized: bool = False
     name: str = "tool"
+    deadline: float | None = None
+    cores: int = 1
 
-    def check(self, parameters: Sequence[str]) -> None:  # noqa: ARG002 - a hook
+    def check(self, parameters: Sequence[str]) -> None:
         """Find every mistake that can be found without running a point.
 
         Parameters
