@@ -1,11 +1,13 @@
-"""The settings of published scans, as keyword arguments of `rayscan.Scan`.
+"""The settings of the DLScanner paper, by name: keyword arguments of `Scan`.
 
-``rs.Scan(space, tool, target, **rs.presets.paper_mssm)``, or ``preset = "paper_mssm"`` in a ``scan.toml``; any of them
-can be changed: ``**{**rs.presets.paper_mssm, "surrogate": "classifier"}``.
+``Scan(space, tool, target, **presets.paper_mssm)`` runs the paper's method in the paper's sizes; add or override any
+keyword as usual. The plain name is the similarity classifier with the map, the paper's headline; ``_mlp`` and
+``_regressor`` change the network, ``_random`` leaves the map out.
 
 References
 ----------
-A. Hammad, R. Ramos, A. Chakraborty, P. Ko, S. Moretti, "DLScanner", arXiv:2412.19675, §6 and Table 2.
+A. Hammad, R. Ramos, A. Chakraborty, P. Ko, S. Moretti, "DLScanner", arXiv:2412.19675: Fig. 3 (cos3, Eq. 14 and 15) and
+Fig. 5 with Table 2 (MSSM). Networks, losses and the map's settings are those of `rayscan.learn.options.LearnOptions`.
 """
 
 from __future__ import annotations
@@ -14,28 +16,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-_PAPER: dict[str, Any] = {
-    "surrogate": "similarity",
-    "proposal": "vegas",
-    "selection": "paper",
-    "random_share": 0.1,
-    "map_share": 0.5,
-    "confident": 0.75,
-    "threshold": 0.9,
-    "learning_rate": 1e-3,
-    "ninc": 100,
-    "nitn": 5,
-    "alpha": 1.0,
-    "hidden": (100, 100, 100, 100),
-    "encoder": (100, 100, 100),
-    "embedding": 500,
-    "head": 100,
-}
+_COS3 = {"selection": "paper", "K": 10_000, "L": 1_000_000, "random_share": 0.1, "initial": 10_000}
+_MSSM = {"selection": "paper", "K": 300, "L": 50_000, "random_share": 0.1, "initial": 100}
 
-paper_mssm: Mapping[str, Any] = MappingProxyType({**_PAPER, "K": 300, "L": 50_000, "initial": 100, "epochs": 500})
-"""The five-parameter MSSM of Fig. 5 and Table 2, scanned until 10 000 valid points."""
 
-paper_3d: Mapping[str, Any] = MappingProxyType(
-    {**_PAPER, "K": 10_000, "L": 1_000_000, "initial": 10_000, "epochs": 1000}
-)
-"""The three-dimensional test function of Eq. 14 and 15 in Fig. 3: 8 steps."""
+def _preset(sizes: Mapping[str, Any], surrogate: str, proposal: str = "vegas") -> Mapping[str, Any]:
+    return MappingProxyType({**sizes, "surrogate": surrogate, "proposal": proposal})
+
+
+paper_cos3 = _preset(_COS3, "similarity")
+paper_cos3_mlp = _preset(_COS3, "classifier")
+paper_cos3_regressor = _preset(_COS3, "regressor")
+paper_cos3_random = _preset(_COS3, "similarity", "random")
+paper_cos3_mlp_random = _preset(_COS3, "classifier", "random")
+paper_cos3_regressor_random = _preset(_COS3, "regressor", "random")
+
+paper_mssm = _preset(_MSSM, "similarity")
+paper_mssm_mlp = _preset(_MSSM, "classifier")
+paper_mssm_regressor = _preset(_MSSM, "regressor")
+paper_mssm_random = _preset(_MSSM, "similarity", "random")
+paper_mssm_mlp_random = _preset(_MSSM, "classifier", "random")
+paper_mssm_regressor_random = _preset(_MSSM, "regressor", "random")

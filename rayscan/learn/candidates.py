@@ -12,7 +12,7 @@ from rayscan.learn import selection
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
 from rayscan.learn.lesson import make_lesson, map_weights
-from rayscan.learn.networks import Surrogate, make_surrogate
+from rayscan.learn.networks import Prediction, Surrogate, make_surrogate
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.selection import Candidates, Indices
 from rayscan.learn.vegas_map import VegasMap
@@ -35,16 +35,15 @@ class Pool:
         Of the draw that each came from.
     mixture : ndarray, shape (L,)
         Of all draws together.
-    score, merit : ndarray, shape (L,)
-        As in `Prediction`; the score is 0 without a surrogate.
+    prediction : Prediction
+        Zeros without a surrogate.
     """
 
     u: Array
     origin: np.ndarray[Any, np.dtype[np.int8]]
     density: Array
     mixture: Array
-    score: Array
-    merit: Array
+    prediction: Prediction
 
 
 class CandidateProposer:
@@ -155,7 +154,7 @@ class CandidateProposer:
         self._taken = np.concatenate([self._taken, chosen])
         # A provisional score says "among the best so far", not "valid": no use to anyone who reads the table.
         told = self.surrogate.ready and not self._provisional
-        score = pool.score[chosen] if told else np.full(len(chosen), np.nan)
+        score = pool.prediction.score[chosen] if told else np.full(len(chosen), np.nan)
         return Proposals(pool.u[chosen], pool.origin[chosen], pool.density[chosen], score, self.generation)
 
     def _select(self, n: int, pending: Array) -> Indices:
@@ -165,13 +164,13 @@ class CandidateProposer:
         free = ~selection.repeated(pool.u, pending)
         free[self._taken] = False
         crowd = selection.crowding(pool.u, pending, n)
-        candidates = Candidates(
-            pool.score, pool.merit, pool.origin == Origin.UNIFORM, 1.0 / (pool.mixture * (1.0 + crowd)), free
-        )
+        seen, uniform = pool.prediction, pool.origin == Origin.UNIFORM
+        weight = 1.0 / (pool.mixture * (1.0 + crowd))
+        candidates = Candidates(seen.score, seen.merit, seen.sure, uniform, weight, free)
         if not self.surrogate.ready:
             return selection.select_blindly(candidates, n, rng)
         if options.selection == "default":
-            return selection.select_default(candidates, n, options.random_share, options.confident, rng)
+            return selection.select_default(candidates, n, options.random_share, rng)
         if options.surrogate == "regressor":
             return selection.select_paper_regressor(candidates, n, options.random_share, options.threshold, rng)
         return selection.select_paper_classifier(candidates, n, options.random_share, options.confident, rng)
@@ -195,10 +194,9 @@ class CandidateProposer:
         density = np.concatenate([np.ones(size - mapped), 1.0 / jacobian])
         share = mapped / size
         mixture = 1.0 - share + share * self.map.density(u) if mapped else np.ones(size)
-        if not self.surrogate.ready:
-            return Pool(u, origin, density, mixture, np.zeros(size), np.zeros(size))
-        prediction = self.surrogate.predict(u)
-        return Pool(u, origin, density, mixture, prediction.score, prediction.merit)
+        nothing = Prediction(np.zeros(size), np.zeros(size), np.zeros(size, dtype=bool))
+        prediction = self.surrogate.predict(u) if self.surrogate.ready else nothing
+        return Pool(u, origin, density, mixture, prediction)
 
     def _nothing(self) -> Proposals:
         none = np.empty(0)

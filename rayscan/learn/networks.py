@@ -37,10 +37,13 @@ class Prediction:
         Probability of being good (classifiers) or predicted likelihood (regressors), in [0, 1].
     merit : ndarray, shape (n,)
         Orders points from worst to best also where the score is 0 or 1 to the last digit.
+    sure : ndarray of bool, shape (n,)
+        Taken for good: a probability above `LearnOptions.confident`, or predicted observables that are in target.
     """
 
     score: Array
     merit: Array
+    sure: NDArray[np.bool_]
 
 
 class Surrogate(Protocol):
@@ -197,7 +200,8 @@ class MLPClassifier(Network):
 
     def predict(self, u: Array) -> Prediction:
         logit = self.outputs(u)[:, 0]
-        return Prediction(sigmoid(logit), logit)
+        score = sigmoid(logit)
+        return Prediction(score, logit, score > self.options.confident)
 
     def _learn(self, lesson: Lesson, weight: Array, rng: np.random.Generator) -> None:
         x = self.inputs(lesson.u)
@@ -240,7 +244,8 @@ class MLPRegressor(Network):
         self.failures = False
 
     def fit(self, lesson: Lesson, seed: int) -> None:
-        if lesson.known.sum() < 2 or not (np.ptp(lesson.values[lesson.known], axis=0) > 0).any():
+        known_values = lesson.values[lesson.known]
+        if not len(known_values) or (lesson.known.all() and not (np.ptp(known_values, axis=0) > 0).any()):
             return
         rng = np.random.default_rng(seed)
         weight = importance(
@@ -272,9 +277,11 @@ class MLPRegressor(Network):
         values = self.centre + self.scale * np.sinh(np.clip(out[:, :-1], -50.0, 50.0))
         works = sigmoid(out[:, -1]) if self.failures else np.ones(len(u))
         if not self.learned:
-            return Prediction(np.clip(values[:, 0], 0.0, 1.0) * works, values[:, 0] * works)
+            score = np.clip(values[:, 0], 0.0, 1.0) * works
+            return Prediction(score, values[:, 0] * works, score > self.options.threshold)
         judged = self.target.judge(dict(zip(self.learned, values.T, strict=True)))
-        return Prediction(judged.likelihood * works, np.log(works + 1e-12) - judged.penalty)
+        merit = np.log(works + 1e-12) - judged.penalty
+        return Prediction(judged.likelihood * works, merit, judged.valid & (works > 0.5))
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "centre": self.centre, "scale": self.scale, "failures": self.failures}
@@ -289,7 +296,8 @@ class MLPRegressor(Network):
         near = lesson.values[lesson.known & lesson.good]
         centre = np.median(near if len(near) else values, axis=0)
         scale = np.median(np.abs(values - centre), axis=0)
-        scale = np.where(scale > 0, scale, np.maximum(np.abs(values - centre).max(axis=0), 1e-300))
+        scale = np.where(scale > 0, scale, np.abs(values - centre).max(axis=0))
+        scale = np.where(scale > 0, scale, 1.0)
         # Kept while it fits, so that the outputs of a warm start still mean the same.
         fits = (np.abs(centre - self.centre) < 0.5 * self.scale) & (scale < 3 * self.scale) & (scale > self.scale / 3)
         if not (self.ready and fits.all()):

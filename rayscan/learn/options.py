@@ -55,12 +55,13 @@ class LearnOptions:
     margin : float
         How far apart the embeddings of a different-class pair are pushed, Eq. 13.
     learning_rate : float
-        Adam's, at the start of each training.
+        Adam's, at the start of each training, for a batch of 32; it grows with the root of the batch.
     epochs, steps : int
         Upper bounds of one training: passes over the sample, and gradient steps. The second keeps the cost of a refit
         flat as the sample grows.
     patience : int
-        Checks of the held-back part (a fortieth of a full training apart) without improvement before training stops.
+        Checks of the held-back part (a fortieth of a full training apart) without improvement before training stops,
+        in its second half.
     holdout : float
         The share of the sample held back to stop early, in [0, 0.5].
     batch : int or None
@@ -104,7 +105,7 @@ class LearnOptions:
     margin: float = 1.0
     learning_rate: float = 1e-3
     epochs: int = 500
-    steps: int = 3000
+    steps: int = 6000
     patience: int = 8
     holdout: float = 0.1
     batch: int | None = None

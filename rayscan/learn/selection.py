@@ -14,9 +14,9 @@ Indices: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 CONFIDENT_SHARE = 0.75
-"""Share of the guided points that the default takes where the network is confident; the rest goes to the boundary."""
+"""Share of the guided points that the default takes where the network is sure; the rest goes to the boundary."""
 BOUNDARY = 0.25
-"""Score below which the default does not count a candidate as near the boundary."""
+"""Score from which the default counts a candidate as near the boundary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Candidates:
         Probability of being good, or predicted likelihood, in [0, 1].
     merit : ndarray, shape (L,)
         Orders candidates from worst to best.
+    sure : ndarray of bool, shape (L,)
+        Taken for good by the network.
     uniform : ndarray of bool, shape (L,)
         Drawn from the prior rather than from the map.
     weight : ndarray, shape (L,)
@@ -40,6 +42,7 @@ class Candidates:
 
     score: Array
     merit: Array
+    sure: Mask
     uniform: Mask
     weight: Array
     free: Mask
@@ -113,25 +116,22 @@ def select_paper_regressor(
     return choose(quotas, pool, n)
 
 
-def select_default(
-    pool: Candidates, n: int, random_share: float, confident: float, rng: np.random.Generator
-) -> Indices:
+def select_default(pool: Candidates, n: int, random_share: float, rng: np.random.Generator) -> Indices:
     """Choose a batch that fills the valid region evenly and sharpens its boundary.
 
-    A share at random from the prior, which keeps looking everywhere; of the rest, three quarters from where the score
-    is above `confident` and one quarter from the boundary below it, both evenly in volume: a candidate's chance is its
-    `weight`, so that neither the map's peaks nor points already on their way draw still more. A shortfall is made up
-    by the candidates with the most merit. Parameters and result as `select_paper_classifier`.
+    A share at random from the prior, which keeps looking everywhere; of the rest, three quarters from where the network
+    is sure and one quarter from the boundary, both evenly in volume: a candidate's chance is its `weight`, so that
+    neither the map's peaks nor points already on their way draw still more. A shortfall is made up by the candidates
+    with the most merit. Parameters and result as `select_paper_classifier`.
     """
     blind = round(random_share * n)
     unsure = round((1 - CONFIDENT_SHARE) * (n - blind))
-    above = pool.score > confident
     # The largest of log-weight plus Gumbel noise are a weighted draw without replacement.
-    evenly = np.log(pool.weight) + rng.gumbel(size=len(above))
+    evenly = np.log(pool.weight) + rng.gumbel(size=len(pool.score))
     quotas = [
-        Quota(blind, pool.uniform, rng.random(len(above))),
-        Quota(n - blind - unsure, above, evenly),
-        Quota(unsure, ~above & (pool.score > BOUNDARY), evenly),
+        Quota(blind, pool.uniform, rng.random(len(pool.score))),
+        Quota(n - blind - unsure, pool.sure, evenly),
+        Quota(unsure, ~pool.sure & (pool.score > BOUNDARY), evenly),
     ]
     return choose(quotas, pool, n)
 
