@@ -292,14 +292,16 @@ class Command(Tool):
             *self.written,
         }
         stamps: dict[str, Stamp] = {}
+        # In a fresh directory there is hardly anything: looking once is cheaper than trying every name.
+        there = set(os.listdir(directory))  # noqa: PTH208 - path objects a point are slower
         for name in names.difference(STREAMS):
-            path = directory / name
-            if name in self.files or name in self.inputs_from_stages:
+            if name in there or "/" in name:
+                path = directory / name
                 found = stamp(path)
-                if found is not None:
+                if name not in self.files and name not in self.inputs_from_stages:
+                    path.unlink(missing_ok=True)
+                elif found is not None:
                     stamps[name] = found
-            else:
-                path.unlink(missing_ok=True)
         return stamps
 
     #: Files, besides those read, that the program writes under fixed names and that must be its own.
@@ -412,7 +414,7 @@ def _command_lines(command: Any, base: str | Path | None) -> tuple[CommandLine, 
 
 def _stage_name(line: CommandLine) -> str:
     """Return the program's file name; for an interpreter, that of what it runs."""
-    words = [word for word in line.words[1:] if not word.startswith("-") and "{" not in word]
+    words = [word for word in line.words[1:] if not word.startswith("-") and "{" not in word and "-c" not in line.words]
     first = PurePosixPath(line.words[0]).name
     chosen = words[0] if first.startswith("python") and words else first
     stem = PurePosixPath(chosen).name.removesuffix(".py").rpartition(".")[2] or first

@@ -155,10 +155,15 @@ class SLHAFile(TemplateFile):
         try:
             if not self.add:
                 self.card.require([*self.write.values(), *self.fixed])
-            self.card.render(self._values(dict.fromkeys(self.write, 1.0)), add=self.add)
+            rendered = self.card.render(self._values(dict.fromkeys(self.write, 1.0)), add=self.add)
         except SLHAError as error:
             msg = f"{self.source}: {error}"
             raise ConfigError(msg) from None
+        for number, line in enumerate(rendered.splitlines(), start=1):
+            left = _PLACEHOLDER.search(line.partition("#")[0])
+            if left:
+                msg = f"{self.source}, line {number}: nothing is written in place of {left[0]}; add its entry to write="
+                raise ConfigError(msg)
 
     def _values(self, point: Mapping[str, float]) -> dict[Address, float]:
         return {**self.fixed, **{address: float(point[parameter]) for parameter, address in self.write.items()}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from rayscan.tools.slha import Address, read_texts, read_values
 
 STREAMS = ("stdout", "stderr")
 _LARGEST = 64 * 2**20
+_address = functools.lru_cache(maxsize=1024)(Address.parse)
 Stamp = tuple[int, int, int]
 
 
@@ -80,9 +82,9 @@ class Outputs:
 
     def slha(self, file: str, address: str) -> str:
         """Return the text of an SLHA entry; ReadError when the file or the entry is not there."""
-        wanted = Address.parse(address)
+        wanted = _address(address)
         if file not in self._slha:
-            addresses = [Address.parse(text) for text in {*self._wanted.get(file, ()), address}]
+            addresses = [_address(text) for text in {*self._wanted.get(file, ()), address}]
             self._slha[file] = read_values(self.content(file), addresses)
         values = self._slha[file]
         if wanted not in values:
@@ -95,7 +97,7 @@ class Outputs:
 
     def texts(self, file: str, address: str) -> list[str]:
         """Return every text at an SLHA address, none when the file or the entry is not there."""
-        wanted = Address.parse(address)
+        wanted = _address(address)
         try:
             return read_texts(self.content(file), [wanted]).get(wanted, [])
         except ReadError:

@@ -64,7 +64,7 @@ class SPheno(Command):
         Observable to SLHA address in the spectrum, such as ``{"mh": "MASS 25", "br": "DECAY 25 -> 5 -5"}``; a mapping
         ``{"name": "MASS 25", "optional": True}`` for one that may be missing.
     model : str, optional
-        The SARAH model's name. None: classic, or what follows ``SPheno`` in the executable's name.
+        The SARAH model's name. None: what follows ``SPheno`` in the executable's name, or classic. Empty: classic.
     fixed : mapping of str to float, optional
         Entries to set in the card for every point, such as ``{"SPhenoInput 11": 0}``.
     add : bool
@@ -213,7 +213,7 @@ class SPheno(Command):
         messages = last_line(self._messages(outputs))
         if messages:
             notes.append(f"{MESSAGES}: {messages}")
-        if re.search(rb"(?m)^(?!\s*#)[^#\n]*\bnan\b", outputs.content(OUTPUT), re.IGNORECASE):
+        if _holds_nan(outputs.content(OUTPUT)):
             notes.append("the spectrum holds NaN")
         return f"warning: {'; '.join(notes)}" if notes else ""
 
@@ -224,6 +224,12 @@ class SPheno(Command):
         except ReadError:
             return ""
         return content[-_MESSAGES_READ:].replace(b"\0", b"").decode("utf-8", "replace") + "\n"
+
+
+def _holds_nan(spectrum: bytes) -> bool:
+    """Whether a value, not a comment, is NaN."""
+    lower = spectrum.lower()
+    return b"nan" in lower and any(re.search(rb"\bnan\b", line.partition(b"#")[0]) for line in lower.splitlines())
 
 
 def find_program(
@@ -295,6 +301,9 @@ def _card(
     base: str | Path | None,
 ) -> InputFile:
     if isinstance(card, InputFile):
+        if write or fixed:
+            msg = "SPheno: write= and fixed= do not go with a card that already says what is written; leave them out"
+            raise ConfigError(msg)
         return card
     if write:
         return SLHAFile(card, write, fixed=fixed, add=add, base=base)
@@ -302,7 +311,7 @@ def _card(
     if not template.parameters or fixed:
         msg = (
             f"SPheno: write= is missing: expected the entry of each parameter in {template.source}, such as "
-            "write={'m0': 'MINPAR 1'}, or {name} placeholders in the card"
+            "write={'m0': 'MINPAR 1'}, or {name} placeholders in the card (which do not go with fixed=)"
         )
         raise ConfigError(msg)
     return template

@@ -314,7 +314,7 @@ def test_the_executable_is_found_in_its_directory(program: Program, tmp_path: Pa
     ({"write": {**PMSSM5, "tanb": "EXTPAR 27"}}, r"no entry EXTPAR 27; nearest: EXTPAR 2"),
     ({"write": {**PMSSM5, "tanb": "EXTPAR 26"}}, "both written to EXTPAR 26"),
     ({"write": {**PMSSM5, "tanb": "tan beta"}}, "parameter 'tanb': SLHA address"),
-    ({"write": {n: a for n, a in PMSSM5.items() if n != "MA"}}, "parameter 'MA' is written nowhere"),
+    ({"card": "Block EXTPAR\n 25 1\n", "write": {"tanb": "EXTPAR 25"}}, "parameter 'MA' is written nowhere"),
     ({"write": {**PMSSM5, "mA": "EXTPAR 1"}}, r"nothing is known as \{mA\}; did you mean 'MA'"),
     ({"read": {"mh": "25"}}, "observable 'mh': SLHA address '25'"),
     ({"read": {}}, "nothing is read"),
@@ -323,6 +323,8 @@ def test_the_executable_is_found_in_its_directory(program: Program, tmp_path: Pa
     ({"fixed": {"SPhenoInput 99": 1}}, "no entry SPHENOINPUT 99"),
     ({"forbid_messages": ["("]}, "is no regular expression"),
     ({"card": "Block MINPAR\n 1 2.0\n", "write": None}, "write= is missing"),
+    ({"write": {"MA": "EXTPAR 26"}}, r"line 15: nothing is written in place of \{At\}; add its entry to write="),
+    ({"card": Template("{tanb}\n")}, "write= and fixed= do not go with a card"),
 ])  # fmt: skip
 def test_mistakes_are_found_before_anything_runs(data: Path, options: dict[str, Any], message: str) -> None:
     """Binary, card, addresses and parameters are checked without a point."""
