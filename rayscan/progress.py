@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,10 @@ class Goal:
     valid: int | None = None
     evaluations: int | None = None
     seconds: float | None = None
+
+    def later(self, seconds: float) -> Goal:
+        """Return the same goal so many seconds later."""
+        return self if self.seconds is None else replace(self, seconds=max(self.seconds - seconds, 0.0))
 
 
 @dataclass(frozen=True, slots=True)

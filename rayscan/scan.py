@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import weakref
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _open_scans: weakref.WeakSet[Scan] = weakref.WeakSet()
 """Scans of this process that hold evaluators. Starting another closes them; they resume when they are used again."""
+_temporary_runs: set[Path] = set()
+"""Run directories that nobody asked to keep."""
 
 
 class Scan:
@@ -177,11 +179,12 @@ class Scan:
             Too many technical failures.
         """
         goal = _goal(valid, evaluations, time_limit, steps)
-        try:
-            self._scan(goal, steps, progress)
-            return self.result()
-        finally:
-            self.close()
+        with self._signals():
+            try:
+                self._scan(goal, steps, progress)
+            finally:
+                self.close()
+        return self.result()
 
     def advance(self, steps: int = 1, progress: Callable[[Progress], None] | bool | None = False) -> ScanResult:
         """Go on for `steps` steps and stay open for the next call; end with `close`, or use the scan in a ``with``.
@@ -190,7 +193,8 @@ class Scan:
         -------
         ScanResult
         """
-        self._scan(_goal(None, None, None, steps), steps, progress)
+        with self._signals():
+            self._scan(_goal(None, None, None, steps), steps, progress)
         return self.result()
 
     def _scan(self, goal: Goal, steps: int | None, progress: Callable[[Progress], None] | bool | None) -> None:
@@ -201,8 +205,15 @@ class Scan:
             goal = replace(goal, evaluations=min(more, goal.evaluations or more))
         from rayscan.console import follower
 
-        with follower(progress) as show, self._signals():
-            self._last = client.run(goal, self._remember(show), lambda: self._wish)
+        try:
+            with follower(progress) as show, self._signals(again=True):
+                self._last = client.run(goal, self._remember(show), lambda: self._wish)
+        except BaseException:
+            self.close()
+            raise
+        if self._wish == "now":
+            # What was cut short can only go on from the disk.
+            self.close()
 
     def _remember(self, show: Callable[[Progress], None]) -> Callable[[Progress], None]:
         def follow(progress: Progress) -> None:
@@ -216,27 +227,35 @@ class Scan:
         self._wish = "now" if now or self._wish else "drain"
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn Ctrl-C, SIGTERM and SIGUSR1 into a graceful end; a second one ends at once."""
-        self._wish = None
+    def _signals(self, *, again: bool = False) -> Iterator[None]:
+        """Turn Ctrl-C, SIGTERM and SIGUSR1 into a graceful end; a second one ends at once.
+
+        With `again` only the handlers are set anew: Ray, when it starts, puts one of its own in place of ours.
+        """
+        if not again:
+            self._wish = None
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-
-        def handle(number: int, frame: object) -> None:  # noqa: ARG001 - the signature of a handler
-            if self._wish == "now":
-                raise KeyboardInterrupt
-            self.stop()
-            name = signal.Signals(number).name
-            sys.stderr.write(f"\n{name}: finishing the points under way and saving; once more to stop at once\n")
-
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-        before = {number: signal.signal(number, handle) for number in numbers}
+        before = {number: signal.signal(number, self._on_signal) for number in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                # None: a handler that was not set from Python, and cannot be set back from it.
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def _on_signal(self, number: int, frame: object) -> None:  # noqa: ARG002 - the signature of a handler
+        first, last = self._wish is None, self._wish == "now"
+        self.stop()
+        advice = "finishing the points under way and saving; once more to stop at once" if first else "stopping at once"
+        # Not sys.stderr: the signal may have come in the middle of its write.
+        with contextlib.suppress(OSError):
+            os.write(2, f"\n{signal.Signals(number).name}: {advice}\n".encode())
+        must_finish = self._client is not None and not self._client.interruptible
+        if last or not (first or must_finish):
+            raise KeyboardInterrupt
 
     # Looking --------------------------------------------------------------------------------------------------------
 
@@ -245,7 +264,7 @@ class Scan:
         """The run directory."""
         if self._path is None:
             self._path = Path(tempfile.mkdtemp(prefix="rayscan-run-"))
-            weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
+            _temporary_runs.add(self._path)
         return self._path
 
     @property
@@ -313,6 +332,8 @@ class Scan:
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self.close()
+            if self._temporary and self._path is not None:
+                _discard(self._path)
 
     def __repr__(self) -> str:
         where = "temporary" if self._temporary else str(self._path)
@@ -324,6 +345,13 @@ def _close_all() -> None:
     for scan in list(_open_scans):
         with contextlib.suppress(Exception):
             scan.close()
+    for path in list(_temporary_runs):
+        _discard(path)
+
+
+def _discard(path: Path) -> None:
+    _temporary_runs.discard(path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _goal(valid: int | None, evaluations: int | None, seconds: float | None, steps: int | None) -> Goal:

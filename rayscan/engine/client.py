@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from rayscan.engine.evaluator import Evaluator
 from rayscan.engine.pool import SerialPool
 from rayscan.engine.session import Session
-from rayscan.errors import ClusterError, RayscanError
+from rayscan.errors import ClusterError, RayscanError, RunLockedError
 from rayscan.options import ScanOptions
 from rayscan.problem import Problem
 from rayscan.progress import Goal, Progress
+from rayscan.tools.workshop import sweep
 
 logger = logging.getLogger("rayscan")
 
@@ -22,8 +25,16 @@ POLL = 0.5
 """Seconds between two looks at the driver."""
 MAX_REVIVALS = 5
 """Drivers that may die without a new row in between."""
+LOCK_PATIENCE = 20.0
+"""Seconds that a dead driver may go on holding the run directory."""
+START_PATIENCE = 30.0
+"""Seconds after which a user should be told what a scan waits for."""
+NOW_SECONDS = 10.0
+"""Seconds that a driver gets to end at once before it is killed."""
+CLOSE_SECONDS = 120.0
 
 Follow = Callable[[Progress], None]
+Stopping = Callable[[], str | None]
 
 
 class Client(Protocol):
@@ -32,7 +43,11 @@ class Client(Protocol):
     def open(self) -> Progress:
         """Open the run directory and start the evaluators."""
 
-    def run(self, goal: Goal, follow: Follow, stopping: Callable[[], str | None]) -> Progress:
+    @property
+    def interruptible(self) -> bool:
+        """Whether a ``KeyboardInterrupt`` raised now ends the scan in good order."""
+
+    def run(self, goal: Goal, follow: Follow, stopping: Stopping) -> Progress:
         """Scan until `goal`, showing progress to `follow`; `stopping` says ``"drain"``, ``"now"`` or None."""
 
     def close(self) -> None:
@@ -46,17 +61,22 @@ class LocalClient:
         self._arguments = (problem, options, out, config_toml)
         self._session: Session | None = None
 
+    @property
+    def interruptible(self) -> bool:
+        return self._session is not None and self._session.loop.interruptible
+
     def open(self) -> Progress:
         problem, options, out, config_toml = self._arguments
         scratch = Path(options.scratch) if options.scratch else None
 
         def make_pool(run_id: str) -> SerialPool:
+            sweep(scratch)
             return SerialPool(Evaluator(problem.tool, problem.space.names, run_id, scratch=scratch))
 
         self._session = Session(problem, options, out, make_pool, background=False, config_toml=config_toml)
         return self._session.loop.progress()
 
-    def run(self, goal: Goal, follow: Follow, stopping: Callable[[], str | None]) -> Progress:
+    def run(self, goal: Goal, follow: Follow, stopping: Stopping) -> Progress:
         assert self._session is not None
         loop = self._session.loop
 
@@ -67,23 +87,44 @@ class LocalClient:
             follow(progress)
 
         loop.watcher = look
-        return loop.run(goal)
+        progress = loop.run(goal)
+        follow(progress)
+        return progress
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
 
 class RayClient:
     """A driver actor, started anew from its run directory when it dies."""
+
+    interruptible = False
 
     def __init__(self, problem: Problem, options: ScanOptions, out: str, config_toml: str) -> None:
         self._arguments = (problem, options, str(Path(out).resolve()), config_toml)
         self._driver: Any = None
 
     def open(self) -> Progress:
+        """Open the run directory and start the evaluators.
+
+        A driver that was killed a moment ago, here or by the end of the script before this one, may still hold the
+        directory: it is waited for.
+        """
+        end = time.monotonic() + LOCK_PATIENCE
+        while True:
+            try:
+                return self._open()
+            except RunLockedError:
+                self._kill()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(POLL)
+
+    def _open(self) -> Progress:
         import ray
+        from ray.exceptions import RayActorError
 
         from rayscan.engine.cluster import connect
         from rayscan.engine.driver import start_driver
@@ -92,45 +133,68 @@ class RayClient:
         cluster = connect(options.evaluators)
         gpu = options.learn.device != "cpu"
         self._driver = start_driver(cluster, problem, options, out, config_toml, gpu=gpu)
-        progress: Progress = _unwrap(ray.get(self._driver.open.remote()))
+        opening = self._driver.open.remote()
+        while not ray.wait([opening], timeout=START_PATIENCE)[0]:
+            logger.warning("the driver has not started yet: it waits for %g CPU of the cluster", cluster.driver_cpus)
+        try:
+            progress: Progress = _unwrap(ray.get(opening))
+        except RayActorError as error:
+            msg = f"the driver could not be started: {error}"
+            raise ClusterError(msg) from error
         return progress
 
-    def run(self, goal: Goal, follow: Follow, stopping: Callable[[], str | None]) -> Progress:
+    def run(self, goal: Goal, follow: Follow, stopping: Stopping) -> Progress:
         from ray.exceptions import RayActorError
 
-        best, deaths = -1, 0
+        started, best, deaths = time.monotonic(), -1, 0
+        last = Progress("starting")
+
+        def remember(progress: Progress) -> None:
+            nonlocal last
+            last = progress
+            follow(progress)
+
         while True:
             try:
-                return self._follow(goal, follow, stopping)
+                return self._follow(goal.later(time.monotonic() - started), remember, stopping)
             except RayActorError as error:
-                wish = stopping()
                 self._kill()
-                progress = self.open()
-                deaths = 0 if progress.evaluations > best else deaths + 1
-                best = max(best, progress.evaluations)
+                if stopping() is not None:
+                    # A batch system ends every process of a job at once, the driver as well. Its rows are on the disk.
+                    return replace(last, state="done: stopped")
+                deaths = 0 if last.evaluations > best else deaths + 1
+                best = max(best, last.evaluations)
                 if deaths >= MAX_REVIVALS:
                     msg = f"the driver died {deaths} times without a new row; the last time: {error}"
                     raise ClusterError(msg) from error
-                if wish is not None:
-                    return progress
+                remember(self.open())
                 logger.warning("the driver died (%s); resumed from %s", type(error).__name__, self._arguments[2])
 
-    def _follow(self, goal: Goal, follow: Follow, stopping: Callable[[], str | None]) -> Progress:
+    def _follow(self, goal: Goal, follow: Follow, stopping: Stopping) -> Progress:
+        """Wait for the driver, showing its progress; its refit may keep it from answering for a while."""
         import ray
 
         running = self._driver.run.remote(goal)
-        asked: str | None = None
+        status, hurry = None, None
         while True:
-            done, _ = ray.wait([running], timeout=POLL)
-            wish = stopping()
-            if wish is not None and wish != asked:
-                ray.get(self._control("stop", now=wish == "now"))
-                asked = wish
-            if done:
+            status = self._control("status") if status is None else status
+            done, _ = ray.wait([running, status], num_returns=1, timeout=POLL)
+            if running in done:
                 progress: Progress = _unwrap(ray.get(running))
                 follow(progress)
                 return progress
-            follow(ray.get(self._control("status")))
+            if status in done:
+                follow(ray.get(status))
+                status = None
+                ray.wait([running], timeout=POLL)
+            wish = stopping()
+            if wish is not None:
+                # Said again until it ends: the first may have come before the driver had begun.
+                self._control("stop", now=wish == "now")
+            if wish == "now":
+                hurry = time.monotonic() + NOW_SECONDS if hurry is None else hurry
+                if time.monotonic() > hurry:
+                    ray.kill(self._driver, no_restart=True)
 
     def _control(self, method: str, **arguments: Any) -> Any:
         return getattr(self._driver, method).options(concurrency_group="control").remote(**arguments)
@@ -139,8 +203,12 @@ class RayClient:
         import ray
 
         if self._driver is not None and ray.is_initialized():
-            with contextlib.suppress(Exception):
-                ray.get(self._driver.close.remote(), timeout=60)
+            try:
+                trouble = ray.get(self._driver.close.remote(), timeout=CLOSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - the driver or all of Ray is gone; the rows are on the disk
+                trouble = error
+            if trouble is not None:
+                logger.warning("%s was not closed as it should be: %s", self._arguments[2], trouble)
         self._kill()
 
     def _kill(self) -> None:

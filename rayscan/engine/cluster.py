@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -30,12 +32,24 @@ class Cluster:
     gpus : float
     node_id : str
         The node of this process.
+    here : float
+        Logical CPUs of that node.
     """
 
     started: bool
     cpus: float
     gpus: float
     node_id: str
+    here: float
+
+    @property
+    def driver_cpus(self) -> float:
+        """Logical CPUs for the driver: one, but never so many that nothing is left for an evaluator."""
+        return 1.0 if self.cpus >= 2 else self.cpus / 2
+
+
+_started_sessions: set[str] = set()
+"""Sessions that this process started, so that a second scan in it knows them for its own."""
 
 
 def connect(evaluators: int | None = None) -> Cluster:
@@ -53,7 +67,6 @@ def connect(evaluators: int | None = None) -> Cluster:
     ClusterError
         If the cluster that ``RAY_ADDRESS`` names does not answer.
     """
-    started = False
     if not ray.is_initialized():
         address = os.environ.get("RAY_ADDRESS")
         try:
@@ -61,18 +74,26 @@ def connect(evaluators: int | None = None) -> Cluster:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
             else:
                 _start_local(evaluators)
-                started = True
+                _started_sessions.add(_session())
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = f"the cluster at RAY_ADDRESS={address}" if address else "a local Ray"
             msg = f"{where} could not be used: {error}. Unset RAY_ADDRESS to run on this machine alone"
             raise ClusterError(msg) from error
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    node_id = ray.get_runtime_context().get_node_id()
+    nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
+    here: dict[str, float] = next((node["Resources"] for node in nodes if node["NodeID"] == node_id), {})
     return Cluster(
-        started=started,
+        started=_session() in _started_sessions,
         cpus=float(resources.get("CPU", 0.0)),
         gpus=float(resources.get("GPU", 0.0)),
-        node_id=ray.get_runtime_context().get_node_id(),
+        node_id=node_id,
+        here=float(here.get("CPU", 0.0)),
     )
+
+
+def _session() -> str:
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def _start_local(evaluators: int | None) -> None:
@@ -107,23 +128,21 @@ def evaluator_share(cluster: Cluster, evaluators: int | None, cores: int) -> tup
     -------
     tuple of (int, float)
     """
-    free = max(cluster.cpus - 1, 1.0)
+    free = max(cluster.cpus - cluster.driver_cpus, 0.01)
     if evaluators is None:
-        if cluster.started:
-            return max(1, (os.cpu_count() or 1) // cores), float(cores)
-        return max(1, int(free // cores)), float(cores)
+        usable = float(os.cpu_count() or 1) if cluster.started else free
+        evaluators = max(1, int(usable // cores))
     if evaluators * cores <= free:
         return evaluators, float(cores)
-    logger.warning(
-        "%d evaluators of %d core(s) were asked for, but the cluster has %g CPUs free; they share",
-        evaluators,
-        cores,
-        free,
-    )
-    return evaluators, max(0.01, int(1000 * free / evaluators) / 1000)
-
-
-def disconnect(cluster: Cluster) -> None:
-    """End a cluster that `connect` started; leave any other alone."""
-    if cluster.started and ray.is_initialized():
-        ray.shutdown()
+    if not cluster.started:
+        logger.warning(
+            "%d evaluators of %d core(s) each were asked for, but the cluster has %g CPUs besides the driver's; they "
+            "share",
+            evaluators,
+            cores,
+            free,
+        )
+    if evaluators <= free:
+        return evaluators, free / evaluators // 0.001 / 1000
+    # So many to a CPU that they fit whatever the nodes' sizes.
+    return evaluators, 1.0 / math.ceil(evaluators / free) // 0.001 / 1000

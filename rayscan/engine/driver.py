@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import traceback
 from typing import Any
 
@@ -12,7 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rayscan.engine.cluster import Cluster, evaluator_share
 from rayscan.engine.ray_pool import RayPool
 from rayscan.engine.session import Session
-from rayscan.errors import RayscanError
+from rayscan.errors import ConfigError, RayscanError
 from rayscan.options import ScanOptions
 from rayscan.problem import Problem
 from rayscan.progress import Goal, Progress
@@ -64,16 +65,20 @@ class Driver:
         if self._session:
             self._session.loop.stop(now=now)
 
-    def close(self) -> None:
+    def close(self) -> RayscanError | None:
         """End evaluators, compact the store and give up the run directory."""
-        if self._session:
-            self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        try:
+            if session:
+                session.close()
+        except RayscanError as error:
+            return _portable(error)
+        return None
 
 
 def _portable(error: RayscanError) -> RayscanError:
     """Make sure that an error survives the journey: its cause may not be picklable."""
-    clean = type(error)(*[str(argument) for argument in error.args])
+    clean = type(error)(*[argument if isinstance(argument, int) else str(argument) for argument in error.args])
     clean.__notes__ = ["".join(traceback.format_exception(error))]
     return clean
 
@@ -89,7 +94,8 @@ def start_driver(
     problem : Problem
     options : ScanOptions
     out : str
-        Run directory. The driver is kept on this node, where the user can read it, unless only another has a GPU.
+        Run directory. The driver is kept on this node, where the user can read it, unless only another has a GPU, or
+        this one has no CPU to give.
     config_toml : str
         The resolved configuration, for a new run directory.
     gpu : bool
@@ -98,13 +104,19 @@ def start_driver(
     Returns
     -------
     actor handle
+
+    Raises
+    ------
+    ConfigError
+        The problem cannot be sent to another process.
     """
     size, cpus = evaluator_share(cluster, options.evaluators, problem.tool.cores)
     cores = os.cpu_count() or 1
     threads = min(8, cores) if problem.tool.vectorized else max(1, min(8, cores // 4))
-    here = NodeAffinitySchedulingStrategy(cluster.node_id, soft=gpu and cluster.gpus > 0)
+    elsewhere = (gpu and cluster.gpus > 0) or cluster.here < cluster.driver_cpus
+    here = NodeAffinitySchedulingStrategy(cluster.node_id, soft=elsewhere)
     demands: dict[str, Any] = {
-        "num_cpus": 1,
+        "num_cpus": cluster.driver_cpus,
         "num_gpus": 1 if gpu and cluster.gpus >= 1 else 0,
         "max_restarts": 0,
         "max_task_retries": 0,
@@ -112,4 +124,11 @@ def start_driver(
         "concurrency_groups": {"control": 1},
     }
     actor = ray.remote(**demands)(Driver)
-    return actor.remote(problem, options, out, size, cpus, threads, config_toml)
+    try:
+        return actor.remote(problem, options, out, size, cpus, threads, config_toml)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        msg = (
+            f"the scan cannot be sent to its driver process: {error}. A function of the tool or target refers to "
+            "something that belongs to this process (an open file, a lock, a running program); create it inside"
+        )
+        raise ConfigError(msg) from error

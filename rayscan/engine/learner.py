@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import queue
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,12 +28,18 @@ class Lesson:
         How many rows the proposer has seen.
     seconds : float
         Wall time of refit and proposal together.
+    refitted : bool
+        Whether there were rows to learn from; if not, the proposals are more of the same generation.
+    first_id : int
+        The first id that its proposals get; set by the loop when it takes them up.
     """
 
     proposals: Proposals
     state: dict[str, Any]
     told: int
     seconds: float
+    refitted: bool
+    first_id: int = 0
 
 
 class Learner:
@@ -51,13 +59,19 @@ class Learner:
         self.told = told
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="rayscan-learner") if background else None
         self._future: Future[Lesson] | None = None
+        self._bridges: queue.SimpleQueue[Proposals] = queue.SimpleQueue()
 
     @property
     def busy(self) -> bool:
         """Whether a round of learning is under way or waits to be taken."""
         return self._future is not None
 
-    def start(self, rows: Rows, n: int, pending: NDArray[Any]) -> None:
+    @property
+    def background(self) -> bool:
+        """Whether a round goes on beside the loop."""
+        return self._executor is not None
+
+    def start(self, rows: Rows, n: int, pending: NDArray[Any], bridge: int = 0) -> None:
         """Begin a round.
 
         Parameters
@@ -68,13 +82,23 @@ class Learner:
             Number of points to propose.
         pending : ndarray, shape (k, d)
             Points issued and not yet back.
+        bridge : int
+            Points of the present generation to hand out first, so that evaluators have work during the refit.
         """
         assert self._future is None
         if self._executor is not None:
-            self._future = self._executor.submit(self._learn, rows, n, pending)
+            self._future = self._executor.submit(self._learn, rows, n, pending, bridge)
         else:
+            lesson = self._learn(rows, n, pending, bridge)
             self._future = Future()
-            self._future.set_result(self._learn(rows, n, pending))
+            self._future.set_result(lesson)
+
+    def take_bridge(self) -> Proposals | None:
+        """Return the points that bridge the round under way, once, as soon as they are there."""
+        try:
+            return self._bridges.get_nowait()
+        except queue.Empty:
+            return None
 
     def take(self) -> Lesson | None:
         """Return the finished round, or None; an exception of the round is raised here."""
@@ -84,16 +108,21 @@ class Learner:
         return future.result()
 
     def close(self) -> None:
-        """Wait for the round under way, and forget it."""
+        """Forget the round under way. Nobody waits for it: what it would have learnt is learnt again on resume."""
         if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor.shutdown(wait=False, cancel_futures=True)
         self._future = None
 
-    def _learn(self, rows: Rows, n: int, pending: NDArray[Any]) -> Lesson:
+    def _learn(self, rows: Rows, n: int, pending: NDArray[Any], bridge: int) -> Lesson:
+        if bridge:
+            self._bridges.put(self.proposer.ask(bridge, pending))
         start = time.monotonic()
         if len(rows):
             self.proposer.tell(rows)
             self.proposer.refit()
             self.told += len(rows)
         proposals = self.proposer.ask(n, pending)
-        return Lesson(proposals, self.proposer.state_dict(), self.told, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        # A copy: a checkpoint is written while the next round goes on.
+        state = copy.deepcopy(self.proposer.state_dict())
+        return Lesson(proposals, state, self.told, seconds, bool(len(rows)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import heapq
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,22 +39,32 @@ class Ledger:
     told : int
         How many of those the learner knows.
     next_id : int
-        The first id to give out.
+        The first id that was never given out.
+    gaps : ndarray of int64, optional
+        Smaller ids that a machine lost, with the points that had them: they are given out first.
 
     Attributes
     ----------
     next_id, evaluations, valid : int
+    duplicates : int
+        Outcomes of points that were not under way; dropped.
     statuses : Counter
         Rows by `Status`.
     """
 
-    def __init__(self, problem: Problem, rows: Rows, *, told: int, next_id: int) -> None:
+    def __init__(
+        self, problem: Problem, rows: Rows, *, told: int, next_id: int, gaps: NDArray[np.int64] | None = None
+    ) -> None:
         self.problem = problem
         self.next_id = next_id
+        self.duplicates = 0
+        self._gaps = np.empty(0, dtype=np.int64) if gaps is None else gaps
         self.evaluations = len(rows)
         self.valid = int(rows.valid.sum())
         self.statuses = collections.Counter(rows.status.tolist())
         self._open: dict[int, _Issued] = {}
+        self._oldest: list[int] = []
+        """A heap of open ids; those that were closed since are skipped when they come to the top."""
         self._untold: list[Rows] = [rows[told:]] if len(rows) > told else []
         self._recent = collections.deque(rows.valid[-RECENT:].tolist(), maxlen=RECENT)
 
@@ -62,6 +74,11 @@ class Ledger:
     def under_way(self) -> int:
         """Points issued and not yet back."""
         return len(self._open)
+
+    @property
+    def issued(self) -> int:
+        """Points that have an id: the rows to be, whatever happens."""
+        return self.next_id - len(self._gaps)
 
     @property
     def acceptance(self) -> float:
@@ -83,14 +100,19 @@ class Ledger:
         Points
         """
         if point_id is None:
-            point_id = np.arange(self.next_id, self.next_id + len(proposals), dtype=np.int64)
+            point_id = self._new_ids(len(proposals))
         if len(point_id):
-            self.next_id = max(self.next_id, int(point_id[-1]) + 1)
+            self.next_id = max(self.next_id, int(point_id.max()) + 1)
         now = time.time()
         for row, one in enumerate(point_id.tolist()):
             self._open[one] = _Issued(proposals, row, now)
+            heapq.heappush(self._oldest, one)
         x = self.problem.space.to_physical(proposals.u)
         return Points(point_id, x, np.full(len(point_id), attempt, dtype=np.int32))
+
+    def _new_ids(self, n: int) -> NDArray[np.int64]:
+        lost, self._gaps = self._gaps[:n], self._gaps[n:]
+        return np.concatenate([lost, np.arange(self.next_id, self.next_id + n - len(lost), dtype=np.int64)])
 
     def pending(self) -> NDArray[np.float64]:
         """Return the unit-cube places ``(k, d)`` of the points under way."""
@@ -101,18 +123,22 @@ class Ledger:
         """Forget the points under way, and return them with their ids so that they can be issued again."""
         given = [(issued.batch[np.array([issued.row])], np.array([one])) for one, issued in self._open.items()]
         self._open.clear()
+        self._oldest.clear()
         return given
 
     # Closing --------------------------------------------------------------------------------------------------------
 
-    def close(self, outcomes: Outcomes) -> dict[str, object]:
+    def close(self, outcomes: Outcomes) -> dict[str, Any]:
         """Turn outcomes into rows of the table, and remember them for the learner.
+
+        Outcomes of points that are not under way are dropped.
 
         Returns
         -------
         dict
             One entry per column of the store, each of length n.
         """
+        outcomes = self._expected(outcomes)
         known = [self._open.pop(one) for one in outcomes.point_id.tolist()]
         u = np.array([issued.batch.u[issued.row] for issued in known]).reshape(len(known), self.problem.space.d)
         origin = np.array([issued.batch.origin[issued.row] for issued in known], dtype=np.int8)
@@ -139,8 +165,15 @@ class Ledger:
             "ended": outcomes.ended,
             "host": [outcomes.host] * len(known), "worker": [outcomes.worker] * len(known),
             "attempt": outcomes.attempt, "exit_code": outcomes.exit_code, "signal": outcomes.signal,
-            "message": outcomes.message, "stages": outcomes.stages,
+            "message": outcomes.message, "stages": outcomes.stages, "kept": outcomes.kept,
         }  # fmt: skip
+
+    def _expected(self, outcomes: Outcomes) -> Outcomes:
+        wanted = np.array([one in self._open for one in outcomes.point_id.tolist()], dtype=bool)
+        if wanted.all():
+            return outcomes
+        self.duplicates += int((~wanted).sum())
+        return _where(outcomes, wanted)
 
     def _remember(self, rows: Rows) -> None:
         self.evaluations += len(rows)
@@ -157,11 +190,6 @@ class Ledger:
 
     # Telling --------------------------------------------------------------------------------------------------------
 
-    @property
-    def untold(self) -> int:
-        """Rows that the learner has not heard of."""
-        return sum(len(rows) for rows in self._untold)
-
     def tell(self, horizon: int) -> Rows:
         """Hand over the rows that the learner may hear of, in the order of ids.
 
@@ -177,18 +205,48 @@ class Ledger:
         -------
         Rows
         """
-        recent = [one for one in self._open if one >= self.next_id - horizon]
-        watermark = min(recent, default=self.next_id)
-        if not self._untold:
-            return Rows.empty(self.problem.space.d, len(self.problem.observables))
-        rows = Rows.concatenate(self._untold)
+        rows = self._gather()
         rows = rows[np.argsort(rows.point_id, kind="stable")]
-        heard = rows.point_id < watermark
+        heard = rows.point_id < self._watermark(horizon)
         self._untold = [rows[~heard]] if not heard.all() else []
         return rows[heard]
 
+    @property
+    def untold(self) -> int:
+        """Rows that the learner has not heard of."""
+        return sum(len(rows) for rows in self._untold)
+
     def tellable(self, horizon: int) -> int:
         """Return how many rows `tell` would hand over."""
-        recent = [one for one in self._open if one >= self.next_id - horizon]
-        watermark = min(recent, default=self.next_id)
-        return int(sum((rows.point_id < watermark).sum() for rows in self._untold))
+        return int((self._gather().point_id < self._watermark(horizon)).sum())
+
+    def nothing(self) -> Rows:
+        """Return no rows, of the right shape."""
+        return Rows.empty(self.problem.space.d, len(self.problem.observables))
+
+    def _gather(self) -> Rows:
+        if not self._untold:
+            return self.nothing()
+        if len(self._untold) > 1:
+            self._untold = [Rows.concatenate(self._untold)]
+        return self._untold[0]
+
+    def _watermark(self, horizon: int) -> int:
+        """Return the smallest id under way that is no further back than `horizon`."""
+        oldest, bound = self._oldest, self.next_id - horizon
+        # Ids only grow, so what lies behind the bound today never comes back into sight.
+        while oldest and (oldest[0] < bound or oldest[0] not in self._open):
+            heapq.heappop(oldest)
+        return oldest[0] if oldest else self.next_id
+
+
+def _where(outcomes: Outcomes, wanted: NDArray[np.bool_]) -> Outcomes:
+    """Return the wanted outcomes, ``wanted`` of shape (n,)."""
+    per_point: dict[str, Any] = {}
+    for one in fields(outcomes):
+        values = getattr(outcomes, one.name)
+        if isinstance(values, np.ndarray):
+            per_point[one.name] = values[wanted]
+        elif isinstance(values, list):
+            per_point[one.name] = [value for value, keep in zip(values, wanted, strict=True) if keep]
+    return replace(outcomes, **per_point)

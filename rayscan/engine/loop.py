@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rayscan.engine.learner import Learner, Lesson
 from rayscan.engine.ledger import Ledger
 from rayscan.engine.pace import Pace
 from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder
-from rayscan.errors import FailureRateError
+from rayscan.errors import FailureRateError, StoreError
 from rayscan.learn.data import Proposals
 from rayscan.options import ScanOptions
 from rayscan.progress import Goal, Progress
@@ -21,8 +24,12 @@ from rayscan.tools.base import Outcomes, Status
 
 TICK = 0.1
 """Seconds that the loop waits for results at most, so that requests to stop are heard."""
+IDLE = 0.01
+"""Seconds between two looks when nothing is under way."""
 FAILURE_WINDOW = 200
 FIRST_FAILURES = 20
+FOREVER = 1 << 62
+COLUMNS = ("u", "origin", "density", "score")
 
 
 class Loop:
@@ -41,27 +48,26 @@ class Loop:
     ----------
     watcher : callable or None
         Called with a `Progress` at every turn of the loop.
+    interruptible : bool
+        Whether a ``KeyboardInterrupt`` may be raised in the loop's thread now: it ends the point or the refit that runs
+        there, and then the scan as ``stop(now=True)`` does.
     """
 
     def __init__(self, options: ScanOptions, ledger: Ledger, learner: Learner, pool: Pool, recorder: Recorder) -> None:
-        self._options, self._ledger, self._learner, self._pool, self._recorder = (
-            options,
-            ledger,
-            learner,
-            pool,
-            recorder,
-        )
+        self._options, self._ledger, self._learner = options, ledger, learner
+        self._pool, self._recorder = pool, recorder
         self._pace = Pace(pool.size)
-        self._ready: Proposals | None = recorder.ready
-        self._cursor = 0
+        self._ready, self._cursor = recorder.ready, recorder.cursor
         self._lesson: Lesson | None = None
+        self._hungry_since: float | None = None
         self._stop: str | None = None
-        self._state = "starting"
+        self._state = self._phase = "starting"
         self._started = time.monotonic()
         self._goal = Goal()
         self._failures: collections.deque[bool] = collections.deque(maxlen=FAILURE_WINDOW)
         self._last_failure = ""
         self.watcher: Callable[[Progress], None] | None = None
+        self.interruptible = False
 
     # What others may call at any time, from any thread ---------------------------------------------------------------
 
@@ -71,18 +77,18 @@ class Loop:
 
     def progress(self) -> Progress:
         """Return a snapshot."""
-        ledger = self._ledger
+        ledger, ready = self._ledger, self._ready
         return Progress(
             state=self._state,
             evaluations=ledger.evaluations,
-            issued=max(ledger.next_id, ledger.evaluations + ledger.under_way),
+            issued=max(ledger.issued, ledger.evaluations + ledger.under_way),
             valid=ledger.valid,
-            statuses={Status(code).label: count for code, count in sorted(ledger.statuses.copy().items())},
+            statuses={Status(code).label: count for code, count in sorted(dict(ledger.statuses).items())},
             acceptance=ledger.acceptance,
             rate=self._pace.rate,
             busy=self._pace.busy,
             lag=max(0, ledger.evaluations - self._learner.told),
-            generation=self._ready.generation if self._ready is not None else 0,
+            generation=ready.generation if ready is not None else 0,
             refit_seconds=self._pace.lesson_seconds,
             elapsed=time.monotonic() - self._started,
             goal=self._goal,
@@ -99,20 +105,31 @@ class Loop:
         ------
         FailureRateError
             When too many recent points failed for technical reasons.
+        ClusterError
+            When no evaluator can be started.
+        StoreError
+            When rows could not be written: the disk refused and the scan was told to stop at once.
         """
         self._goal, self._started, self._stop = goal, time.monotonic(), None
-        self._state = "scanning"
+        self._state = self._phase = "scanning"
         self._failures.clear()
         try:
             while not self._over():
                 self._learn()
                 self._issue()
                 self._collect()
+                self._judge()
                 self._tend()
             reason = self._reason()
             self._drain()
-        finally:
-            self._recorder.save(self._lesson)
+            self._give_up_rest()
+        except BaseException:
+            self._give_up_rest()
+            with contextlib.suppress(StoreError):
+                self._recorder.save(self._lesson)
+            self._state = "failed"
+            raise
+        self._recorder.save(self._lesson)
         self._state = f"done: {reason}"
         progress = self.progress()
         self._recorder.publish(progress, now=True)
@@ -126,8 +143,8 @@ class Loop:
             self.watcher(progress)
         if self._recorder.publish(progress):
             self.stop()
-        if self._state == "scanning" or self._state.startswith("paused"):
-            self._state = f"paused: {self._recorder.trouble}" if self._recorder.trouble else "scanning"
+        trouble, notice = self._recorder.trouble, self._pool.notice
+        self._state = f"paused: {trouble}" if trouble else f"waiting: {notice}" if notice else self._phase
 
     def _reason(self) -> str:
         goal, ledger = self._goal, self._ledger
@@ -135,60 +152,132 @@ class Loop:
             return "stopped"
         if goal.valid is not None and ledger.valid >= goal.valid:
             return f"{ledger.valid:,} valid points"
-        if goal.evaluations is not None and ledger.next_id >= goal.evaluations and not self._recorder.again:
-            return f"{ledger.next_id:,} evaluations"
-        if goal.seconds is not None and time.monotonic() - self._started >= goal.seconds:
-            return f"{goal.seconds:g} s"
-        return ""
+        if goal.evaluations is not None and self._left() == 0 and not self._recorder.again:
+            return f"{ledger.issued:,} evaluations"
+        return f"{goal.seconds:g} s" if goal.seconds is not None and self._late() else ""
+
+    def _late(self) -> bool:
+        return self._goal.seconds is not None and time.monotonic() - self._started >= self._goal.seconds
 
     def _over(self) -> bool:
-        if self._stop is None and self._options.deterministic and self._mid_round():
-            # Only whole rounds are the same whatever the speed of the evaluators.
+        if self._stop is None and not self._late() and self._options.deterministic and self._mid_round():
+            # Where a scan ends by what it found, only whole rounds are the same whatever the evaluators' speed.
             return False
         return bool(self._reason())
 
     def _mid_round(self) -> bool:
-        unissued = self._ready is not None and self._cursor < len(self._ready) and self._cursor > 0
+        unissued = self._ready is not None and 0 < self._cursor < len(self._ready)
         replaying = self._recorder.replaying(self._ledger.next_id)
-        return ((unissued or replaying) and self._left() > 0) or self._ledger.under_way > 0
+        return ((unissued or replaying) and self._left() > 0) or self._outstanding()
 
     def _drain(self) -> None:
-        """Finish what is under way; what does not finish in time is left, issued, to the next session."""
-        self._state = "draining"
-        deadline = time.monotonic() + self._options.drain
-        while self._ledger.under_way and self._stop != "now":
-            if self._stop == "drain" and time.monotonic() > deadline:
+        """Finish what is under way; who is in a hurry leaves the rest, issued, to the next session."""
+        self._state = self._phase = "draining"
+        hurry: float | None = None
+        while (self._ledger.under_way or self._recorder.trouble) and self._stop != "now":
+            if hurry is None and (self._stop is not None or self._late()):
+                hurry = time.monotonic() + self._options.drain
+            if hurry is not None and time.monotonic() > hurry:
                 break
             self._collect()
             self._tend()
+
+    def _give_up_rest(self) -> None:
         if self._ledger.under_way:
             self._pool.abandon()
             self._recorder.again.extend(self._ledger.give_back())
 
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let a second Ctrl-C end what this thread waits for; everywhere else it must not tear things apart."""
+        self.interruptible = True
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interruptible = False
+            self.stop(now=True)
+        finally:
+            self.interruptible = False
+
     # Learning -------------------------------------------------------------------------------------------------------
 
     def _learn(self) -> None:
-        lesson = self._learner.take()
-        if lesson is not None:
-            self._lesson, self._ready, self._cursor = lesson, lesson.proposals, 0
-            self._pace.learned(lesson.seconds)
+        bridge = self._learner.take_bridge()
+        if bridge is not None and self._ready is not None:
+            self._ready, self._cursor = self._with(self._recorder.unseen(bridge)), 0
+        self._adopt(self._learner.take())
         if self._learner.busy or not self._due():
             return
-        rows = self._ledger.tell(self._horizon())
+        rows, bridge_points = self._ledger.nothing(), 0
+        if self._refit_due():
+            # Where evaluators wait for a straggler, what came after it is heard before it.
+            rows = self._ledger.tell(0 if self._starving() else self._horizon())
+            bridge_points = self._bridge()
+        with self._interruptible():
+            self._learner.start(rows, self._batch(), self._pending(), bridge_points)
+        self._adopt(self._learner.take())
+
+    def _adopt(self, lesson: Lesson | None) -> None:
+        """Take up the points of a finished round."""
+        if lesson is None:
+            return
+        new, replaced = self._recorder.unseen(lesson.proposals), lesson.refitted or self._ready is None
+        if lesson.refitted:
+            self._pace.learned(lesson.seconds)
+            self._recorder.caught_up()
+        self._ready = new if replaced else self._with(new)
+        self._cursor, self._hungry_since = 0, None
+        self._lesson = replace(lesson, proposals=self._ready, first_id=self._ledger.next_id)
+        self._recorder.tick(self._lesson)
+
+    def _with(self, more: Proposals) -> Proposals:
+        """Return the points that are ready and `more` of the same generation."""
+        assert self._ready is not None
+        return _join(self._ready[self._cursor :], more)
+
+    def _pending(self) -> NDArray[np.float64]:
         pending = self._ledger.pending()
-        if self._ready is not None and not self._options.deterministic:
-            pending = np.concatenate([pending, self._ready.u[self._cursor :]])
-        self._learner.start(rows, self._batch(), pending)
+        if self._options.deterministic or self._ready is None:
+            return pending
+        return np.concatenate([pending, self._ready.u[self._cursor :]])
+
+    def _outstanding(self) -> bool:
+        """Whether points have been issued, now or by an earlier session, that have no row yet."""
+        return self._ledger.under_way > 0 or bool(self._recorder.again)
 
     def _due(self) -> bool:
-        exhausted = self._ready is None or self._cursor >= len(self._ready)
+        """Whether the learner should start a round."""
+        if self._options.deterministic:
+            return self._issuable() <= 0 and not self._outstanding()
+        if self._ready is None or (self._issuable() <= 0 and not self._outstanding()):
+            return True
+        return self._refit_due() or self._low()
+
+    def _refit_due(self) -> bool:
+        """Whether the round should begin with a refit; if not, it only proposes more of the present generation."""
         if self._options.deterministic or self._ready is None:
-            return exhausted and not self._ledger.under_way
-        if exhausted and not self._ledger.under_way:
+            return True
+        if self._issuable() <= 0 and not self._outstanding():
             return True
         new, quota = self._ledger.tellable(self._horizon()), self._quota()
         often = new >= max(8, quota // 10) and self._pace.rested and self._pace.tool_bound(quota)
-        return new >= quota or (often and self._ready.generation > 0)
+        return new >= quota or (often and self._ready.generation > 0) or self._starving()
+
+    def _low(self) -> bool:
+        """Whether evaluators that are the bottleneck will soon have nothing to do."""
+        if not self._learner.background or not self._pace.tool_bound(self._quota()):
+            return False
+        return self._issuable() < 2 * self._pool.size
+
+    def _starving(self) -> bool:
+        """Whether evaluators have idled as long as a refit takes because one slow point holds up the others."""
+        if self._issuable() > 0 or not self._ledger.under_way or self._pool.room() <= 0 or not self._ledger.untold:
+            self._hungry_since = None
+            return False
+        now = time.monotonic()
+        if self._hungry_since is None:
+            self._hungry_since = now
+        return now - self._hungry_since > max(TICK, self._pace.expected)
 
     def _quota(self) -> int:
         """Return how many points of a generation are meant to be evaluated before the next."""
@@ -198,75 +287,97 @@ class Loop:
     def _batch(self) -> int:
         first = self._ready is None and not self._ledger.evaluations
         quota = max(1, self._options.learn.initial_count) if first else self._options.learn.K
-        return quota if self._options.deterministic else quota + self._pace.reserve(quota)
+        return quota + self._pace.reserve(quota) if self._learner.background else quota
+
+    def _bridge(self) -> int:
+        """Return how many more points of this generation the evaluators need while the next is learnt."""
+        if not self._learner.background or self._ready is None or not self._pace.tool_bound(self._quota()):
+            return 0
+        return max(0, self._pace.reserve(self._quota()) - self._issuable())
 
     def _horizon(self) -> int:
-        return 1 << 62 if self._options.deterministic else 6 * self._pool.size + self._options.learn.K // 4
+        return FOREVER if self._options.deterministic else 6 * self._pool.size + self._options.learn.K // 4
 
     # Issuing --------------------------------------------------------------------------------------------------------
 
     def _left(self) -> int:
         """Return how many points may still be issued before the goal."""
         limit = self._goal.evaluations
-        return 1 << 62 if limit is None else max(0, limit - self._ledger.next_id)
+        return FOREVER if limit is None else max(0, limit - self._ledger.issued)
 
-    def _issue(self) -> None:
-        room = 0 if self._recorder.trouble else self._pool.room()
-        while self._recorder.again and room > 0:
-            proposals, point_id = self._recorder.again.popleft()
-            self._pool.submit(self._ledger.issue(proposals, point_id, attempt=2))
-            self._pace.began()
-            room -= len(proposals)
+    def _issuable(self) -> int:
+        """Return how many of the ready points may go out."""
         if self._ready is None:
-            return
+            return 0
         limit = len(self._ready)
         if not self._options.deterministic and not self._pace.tool_bound(self._quota()):
             limit = min(limit, self._quota())
-        n = min(room, limit - self._cursor, self._left())
-        if n <= 0:
+        return limit - self._cursor
+
+    def _issue(self) -> None:
+        room = 0 if self._recorder.trouble else self._pool.room()
+        again = self._recorder.again
+        while again and room > 0:
+            proposals, point_id = again.popleft()
+            if len(proposals) > room:
+                again.appendleft((proposals[room:], point_id[room:]))
+                proposals, point_id = proposals[:room], point_id[:room]
+            self._pool.submit(self._ledger.issue(proposals, point_id, attempt=2))
+            self._pace.began()
+            room -= len(proposals)
+        n = min(room, self._issuable(), self._left())
+        if n <= 0 or self._ready is None:
             return
         batch = self._ready[self._cursor : self._cursor + n]
         self._cursor += n
         if self._recorder.replaying(self._ledger.next_id):
-            batch = self._replay(batch)
-        if len(batch):
-            points = self._ledger.issue(batch)
-            self._recorder.issued(points.point_id, batch)
-            self._pool.submit(points)
-            self._pace.began()
+            for row in range(n):
+                self._replay(batch[row : row + 1])
+        else:
+            self._send(batch)
 
-    def _replay(self, batch: Proposals) -> Proposals:
-        """Skip the points of a deterministic round that an interrupted session has evaluated already."""
-        for row in range(len(batch)):
-            rows = self._recorder.recall(self._ledger.next_id, batch.u[row])
-            if rows is None:
-                points = self._ledger.issue(batch[row : row + 1])
-                self._recorder.issued(points.point_id, batch[row : row + 1])
-                self._pool.submit(points)
-            else:
-                self._ledger.adopt(rows)
-        return batch[:0]
+    def _send(self, batch: Proposals) -> None:
+        points = self._ledger.issue(batch)
+        self._recorder.issued(points.point_id, batch)
+        self._pool.submit(points)
+        self._pace.began()
+
+    def _replay(self, one: Proposals) -> None:
+        """Take a point's row from the interrupted session of a deterministic scan, or evaluate it if it has none."""
+        rows = self._recorder.recall(self._ledger.next_id, one.u[0])
+        if rows is None:
+            self._send(one)
+        else:
+            self._ledger.adopt(rows)
 
     # Collecting -----------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        for outcomes in self._pool.collect(TICK if self._ledger.under_way else TICK / 10):
-            columns = self._ledger.close(outcomes)
-            self._recorder.record(columns, outcomes)
+        collected: list[Outcomes] = []
+        with self._interruptible():
+            collected = self._pool.collect(TICK if self._ledger.under_way else IDLE)
+        for outcomes in collected:
+            self._recorder.record(self._ledger.close(outcomes))
             self._pace.came_back(outcomes)
-            self._watch_failures(outcomes)
+            failed = np.isin(outcomes.status, (Status.TOOL_ERROR, Status.POISON))
+            self._failures.extend(failed.tolist())
+            if failed.any():
+                self._last_failure = outcomes.message[int(np.flatnonzero(failed)[-1])]
 
-    def _watch_failures(self, outcomes: Outcomes) -> None:
-        failed = np.isin(outcomes.status, (Status.TOOL_ERROR, Status.POISON))
-        self._failures.extend(failed.tolist())
-        if failed.any():
-            self._last_failure = outcomes.message[int(np.flatnonzero(failed)[-1])]
-        share, seen = sum(self._failures) / max(len(self._failures), 1), len(self._failures)
-        hopeless = seen >= FIRST_FAILURES and share == 1.0
-        if hopeless or (seen == FAILURE_WINDOW and share > self._options.max_tool_errors):
+    def _judge(self) -> None:
+        """Stop when too many recent points failed for technical reasons."""
+        seen, limit = len(self._failures), self._options.max_tool_errors
+        share = sum(self._failures) / max(seen, 1)
+        hopeless = seen >= FIRST_FAILURES and share == 1.0 and limit < 1
+        if hopeless or (seen == FAILURE_WINDOW and share > limit):
             msg = (
                 f"{share:.0%} of the last {seen} points failed for technical reasons; the last one said:\n"
                 f"{self._last_failure}\n"
                 "Run `rayscan check` on one point, mend the tool, and start again: the scan resumes."
             )
             raise FailureRateError(msg)
+
+
+def _join(first: Proposals, second: Proposals) -> Proposals:
+    columns = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in COLUMNS}
+    return Proposals(**columns, generation=second.generation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
@@ -19,10 +20,13 @@ class Pool(Protocol):
         How many evaluators work at the same time.
     lost : int
         How often a point had to be issued again because its evaluator died.
+    notice : str
+        Why nothing is evaluated at present, when there is something to say.
     """
 
     size: int
     lost: int
+    notice: str
 
     def room(self) -> int:
         """Return how many more points would start soon; 0 means wait."""
@@ -44,8 +48,7 @@ class SerialPool:
     """One evaluator in this process: for tests, notebooks and debuggers, and for functions too fast to send away."""
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self.size = 1
-        self.lost = 0
+        self.size, self.lost, self.notice = 1, 0, ""
         self._evaluator = evaluator
         self._queue: deque[Points] = deque()
         self._running: Iterator[Outcomes] | None = None
@@ -59,7 +62,7 @@ class SerialPool:
         if len(points):
             self._queue.append(points)
 
-    def collect(self, timeout: float) -> list[Outcomes]:  # noqa: ARG002 - evaluation happens here, not elsewhere
+    def collect(self, timeout: float) -> list[Outcomes]:
         while True:
             if self._running is not None:
                 try:
@@ -67,6 +70,7 @@ class SerialPool:
                 except StopIteration:
                     self._running = None
             if not self._queue:
+                time.sleep(timeout)
                 return []
             self._running = self._evaluator.evaluate(self._queue.popleft())
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError
 
 from rayscan.engine.evaluator import Evaluator, worker_name
-from rayscan.errors import ClusterError
+from rayscan.errors import ClusterError, RayscanError, ToolError
 from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
+from rayscan.tools.workshop import sweep
 
 DEPTH = 2
 """Chunks in the hands of an evaluator: one in work and one to go on with."""
@@ -30,6 +31,13 @@ POISON_AFTER = 3
 """Evaluators that a point may kill, alone, before it is set aside."""
 SPAWN_WAVE = 16
 """Evaluators started at once: a storm of them hurts shared file systems."""
+HOPELESS_AFTER, HOPELESS_LATER = 4, 8
+"""Evaluators in a row that do not start, while no other works, after which the scan gives up: at first, and once some
+have worked, when a node or a file system may just be away."""
+CLOSE_SECONDS = 5.0
+"""Seconds that evaluators get to close their tool."""
+SILENCE = 20.0
+"""Seconds without a working evaluator after which the progress line says why."""
 
 
 class EvaluatorActor:
@@ -38,20 +46,34 @@ class EvaluatorActor:
     def __init__(
         self, tool: Tool, parameters: tuple[str, ...], run_id: str, index: int, incarnation: int, scratch: str | None
     ) -> None:
-        where = Path(scratch) if scratch else None
-        self._evaluator = Evaluator(tool, parameters, run_id, worker_name(index, incarnation), where)
+        self._evaluator: Evaluator | None = None
+        self._tool, self._parameters = tool, parameters
+        self._run_id, self._name = run_id, worker_name(index, incarnation)
+        self._scratch = Path(scratch) if scratch else None
+        self._first = incarnation == 0
 
-    def ready(self) -> bool:
-        """Answer once the tool is open."""
-        return True
+    def ready(self) -> str:
+        """Open the tool; return what it complains of, empty if nothing.
+
+        Returned, not raised: Ray would bury the message in its own.
+        """
+        try:
+            if self._first:
+                sweep(self._scratch)
+            self._evaluator = Evaluator(self._tool, self._parameters, self._run_id, self._name, self._scratch)
+        except Exception as error:  # noqa: BLE001 - a user's tool may raise anything
+            return str(error) if isinstance(error, RayscanError) else f"{type(error).__name__}: {error}"
+        return ""
 
     def evaluate(self, points: Points) -> Any:
         """Stream outcomes of `points`."""
+        assert self._evaluator is not None
         yield from self._evaluator.evaluate(points)
 
     def close(self) -> None:
         """Close the tool and remove the scratch directory."""
-        self._evaluator.close()
+        if self._evaluator is not None:
+            self._evaluator.close()
 
 
 @dataclass
@@ -102,7 +124,7 @@ class RayPool:
 
     Attributes
     ----------
-    size, lost : int
+    size, lost, notice
         As in `Pool`.
     duplicates : int
         Answers to points that had been answered already; dropped.
@@ -118,7 +140,8 @@ class RayPool:
         scratch: str | None = None,
     ) -> None:
         self.size, self.lost, self.duplicates = size, 0, 0
-        self._tool, self._outputs = tool, tool.outputs
+        self.notice = ""
+        self._tool, self._outputs, self._cpus = tool, tool.outputs, cpus
         self._arguments = (ray.put(tool), parameters, run_id)
         self._scratch = scratch
         self._actor_class = ray.remote(EvaluatorActor).options(num_cpus=cpus, max_restarts=0, max_task_retries=0)
@@ -129,6 +152,7 @@ class RayPool:
         self._open_ids: set[int] = set()
         self._seconds_per_point = 1e-3 if tool.vectorized else 1.0
         self._finished: list[Outcomes] = []
+        self._seen_open, self._worked = time.monotonic(), False
         self._fill_seats()
 
     # Points in ------------------------------------------------------------------------------------------------------
@@ -149,17 +173,26 @@ class RayPool:
 
     def _dispatch(self) -> None:
         """Hand chunks to evaluators, the least burdened first; suspects travel alone."""
-        while self._suspects or self._fresh:
-            alone = bool(self._suspects)
-            seats = [seat for seat in self._seats if seat.takes(alone=alone)]
-            if alone and not seats:
-                alone, seats = False, [seat for seat in self._seats if seat.takes(alone=False)]
-            if not seats or not (alone or self._fresh):
-                return
-            seat = min(seats, key=lambda s: len(s.claims))
-            points = self._suspects.popleft() if alone else self._take()
-            stream = seat.actor.evaluate.options(num_returns="streaming").remote(points)
-            seat.claims.append(_Claim(points, stream, time.monotonic(), alone))
+        while self._suspects and (seat := self._idlest(alone=True)) is not None:
+            self._send(seat, self._suspects.popleft(), alone=True)
+        kept_free = self._kept_free()
+        while self._fresh and (seat := self._idlest(alone=False, but=kept_free)) is not None:
+            self._send(seat, self._take(), alone=False)
+
+    def _idlest(self, *, alone: bool, but: frozenset[int] = frozenset()) -> _Seat | None:
+        seats = [seat for seat in self._seats if seat.takes(alone=alone) and seat.index not in but]
+        return min(seats, key=lambda seat: len(seat.claims), default=None)
+
+    def _kept_free(self) -> frozenset[int]:
+        """Return the seats that get nothing more until a waiting suspect can go there: else none would ever be free."""
+        seats = [seat for seat in self._seats if seat.takes(alone=False)]
+        seats.sort(key=lambda seat: len(seat.claims))
+        share = max(1, sum(seat.open for seat in self._seats) // 4)
+        return frozenset(seat.index for seat in seats[: min(len(self._suspects), share)])
+
+    def _send(self, seat: _Seat, points: Points, *, alone: bool) -> None:
+        stream = seat.actor.evaluate.options(num_returns="streaming").remote(points)
+        seat.claims.append(_Claim(points, stream, time.monotonic(), alone))
 
     def _take(self) -> Points:
         """Take a chunk from the queue, leaving the others an equal share of what is there."""
@@ -188,26 +221,28 @@ class RayPool:
                 self._attend(waiting[item], item)
         self._bury_overdue()
         self._dispatch()
+        self._explain_silence()
         finished, self._finished = self._finished, []
         return finished
 
     def _attend(self, seat: _Seat, item: Any) -> None:
         try:
             if item is seat.ready:
-                ray.get(item)
-                seat.ready, seat.open = None, True
+                complaint = ray.get(item)
+                if complaint:
+                    self._bury(seat, ToolError(complaint))
+                else:
+                    seat.ready, seat.open = None, True
+                    self._worked = True
             elif seat.claims and item is seat.claims[0].stream:
                 self._receive(seat, ray.get(next(item)))
         except StopIteration:
             finished = seat.claims.popleft()
-            if len(finished.owed):
-                self._requeue(finished.owed)
+            self._requeue(finished.owed)
             if seat.claims:
                 seat.claims[0].touched = time.monotonic()
-        except RayActorError as error:
-            self._bury(seat, error)
         except RayError as error:
-            # The evaluator answers for every exception of a tool; anything else is ours or Ray's, and not the point's.
+            # A dead evaluator, or trouble of Ray's: an evaluator itself answers for every exception of a tool.
             self._bury(seat, error)
 
     def _receive(self, seat: _Seat, outcomes: Outcomes) -> None:
@@ -245,35 +280,30 @@ class RayPool:
 
     def _bury(self, seat: _Seat, error: BaseException | None, overdue: bool = False) -> None:
         """Mark the evaluator dead, make sure that it is, and see to the points it still owed."""
-        claims, seat.claims = seat.claims, deque()
-        was_open = seat.open
-        with contextlib.suppress(Exception):
-            ray.kill(seat.actor, no_restart=True)
-        seat.actor, seat.ready, seat.open = None, None, False
-        seat.incarnation += 1
+        claims, was_open = seat.claims, seat.open
+        self._vacate(seat)
         seat.failures += 1
         seat.not_before = time.monotonic() + (0.0 if seat.failures < 2 else min(30.0, 0.25 * 2**seat.failures))
-        if not was_open and seat.failures >= 4 and not any(other.open for other in self._seats):
-            msg = f"no evaluator could be started; the last one died with: {error}"
-            raise ClusterError(msg) from error
+        hopeless = HOPELESS_LATER if self._worked else HOPELESS_AFTER
+        if not was_open and seat.failures >= hopeless and not any(other.open for other in self._seats):
+            msg = f"no evaluator could be started; the last one said: {error}"
+            raise ClusterError(msg)
+        culprit = next((position for position, claim in enumerate(claims) if len(claim.owed)), None)
         for position, claim in enumerate(claims):
-            if position == 0 and len(claim.owed):
-                self._charge(claim.owed[:1] if overdue else claim.owed, overdue=overdue)
-                if overdue:
-                    self._requeue(claim.owed[1:])
+            if position == culprit:
+                self._charge(claim.owed, overdue=overdue)
             else:
                 self._requeue(claim.owed)
 
     def _charge(self, owed: Points, *, overdue: bool) -> None:
-        """Deal with the points of a claim whose evaluator died.
+        """Deal with the points of a claim whose evaluator died, or was ended because it had been silent for too long.
 
         Among several unanswered points nobody knows the culprit, so each goes again alone. A point that was alone is
-        charged, and set aside when it has killed too many.
+        charged, and set aside when it has killed too many; one that ran for too long alone has timed out.
         """
-        if overdue:
-            self._give_up(
-                owed, Status.TIMEOUT, f"still running after {self._tool.deadline:g} s; its evaluator was ended"
-            )
+        if len(owed) == 1 and overdue:
+            why = f"still running after {self._tool.deadline:g} s; its evaluator was ended"
+            self._give_up(owed, Status.TIMEOUT, why)
             return
         if len(owed) == 1:
             point_id = int(owed.point_id[0])
@@ -295,7 +325,9 @@ class RayPool:
 
     def _give_up(self, points: Points, status: Status, message: str) -> None:
         now = time.time()
-        self._open_ids.difference_update(points.point_id.tolist())
+        for point_id in points.point_id.tolist():
+            self._open_ids.discard(point_id)
+            self._charges.pop(point_id, None)
         self._finished.append(Outcomes.of(points, [Outcome(status, message=message)], self._outputs, [(now, now)]))
 
     def _bury_overdue(self) -> None:
@@ -306,25 +338,40 @@ class RayPool:
             if seat.claims and now - seat.claims[0].touched > self._tool.deadline:
                 self._bury(seat, None, overdue=True)
 
+    def _explain_silence(self) -> None:
+        now = time.monotonic()
+        if any(seat.open for seat in self._seats):
+            self._seen_open, self.notice = now, ""
+        elif now - self._seen_open > SILENCE and not self.notice:
+            free = ray.available_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
+            self.notice = (
+                f"no evaluator has started for {SILENCE:.0f} s; each asks for {self._cpus:g} CPU, and the cluster has "
+                f"{free:g} free"
+            )
+
     def abandon(self) -> None:
         self._fresh.clear()
         self._suspects.clear()
+        self._finished.clear()
+        self._charges.clear()
+        self._open_ids.clear()
         for seat in self._seats:
             if seat.claims:
-                seat.claims.clear()
-                with contextlib.suppress(Exception):
-                    ray.kill(seat.actor, no_restart=True)
-                seat.actor, seat.ready, seat.open = None, None, False
-                seat.incarnation += 1
-        self._open_ids.clear()
+                self._vacate(seat)
 
     def close(self) -> None:
         closing = [seat.actor.close.remote() for seat in self._seats if seat.open and not seat.claims]
-        with contextlib.suppress(RayError):
-            ray.wait(closing, num_returns=len(closing), timeout=5.0) if closing else None
+        if closing:
+            with contextlib.suppress(RayError):
+                ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
         for seat in self._seats:
-            if seat.actor is not None:
-                with contextlib.suppress(Exception):
-                    ray.kill(seat.actor, no_restart=True)
-            seat.actor, seat.ready, seat.open = None, None, False
-            seat.claims.clear()
+            self._vacate(seat)
+
+    def _vacate(self, seat: _Seat) -> None:
+        """End the evaluator; its reaper removes what it leaves."""
+        if seat.actor is not None:
+            with contextlib.suppress(Exception):
+                ray.kill(seat.actor, no_restart=True)
+        seat.actor, seat.ready, seat.open = None, None, False
+        seat.claims = deque()
+        seat.incarnation += 1

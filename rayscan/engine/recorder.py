@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.engine.learner import Lesson
-from rayscan.errors import StoreError
+from rayscan.errors import RunLockedError, StoreError
 from rayscan.learn.data import Proposals, Rows
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.progress import Progress
 from rayscan.store import Store
-from rayscan.tools.base import Outcomes
 
 LEAST_PERIOD = 10.0
 """Seconds between checkpoints at least; more where one costs more than a twentieth of the time."""
@@ -42,7 +41,7 @@ class Recorder:
     keep : {"never", "valid", "all"}
         Whose output files are kept.
     deterministic : bool
-        Whether unfinished rounds of an earlier session are replayed rather than re-issued.
+        Whether unfinished rounds of an earlier session are replayed rather than issued again.
     method : str
         Names the way of learning; a checkpoint of another way is not used.
 
@@ -53,11 +52,15 @@ class Recorder:
     told : int
         How many rows it had been told.
     ready : Proposals or None
-        Proposals of the interrupted round, in deterministic mode.
+        The proposals that were being issued then.
+    cursor : int
+        How many of them were issued.
     again : deque of (Proposals, ndarray)
         Points that were issued and have no row, with their ids.
     trouble : str
         Why rows cannot be written at present; empty while they can.
+    evicted : bool
+        Whether another scan has taken the run directory over; nothing is written any more.
     """
 
     def __init__(self, store: Store, rows: Rows, *, keep: str, deterministic: bool, method: str) -> None:
@@ -66,24 +69,51 @@ class Recorder:
         self._saved: Lesson | None = None
         self._saved_at, self._cost = time.monotonic(), 0.0
         self._published_at = self._tried_at = 0.0
-        self.trouble = ""
+        self.trouble, self.evicted = "", False
         checkpoint = self._load()
         self.state: dict[str, Any] | None = checkpoint.get("state")
-        self.told = min(int(checkpoint.get("told", 0)), len(rows))
+        self.told = int(checkpoint.get("told", 0))
         ready = checkpoint.get("ready")
-        self.ready = Proposals(**ready) if deterministic and ready is not None else None
+        self.ready = Proposals(**ready) if ready is not None else None
         self.again: deque[tuple[Proposals, NDArray[np.int64]]] = deque()
+        self.cursor, self._recent = 0, set[bytes]()
         if not deterministic:
+            first = int(checkpoint.get("first_id", 0))
+            self.cursor = 0 if self.ready is None else min(max(store.next_id - first, 0), len(self.ready))
+            self._recent = {place.tobytes() for place in rows.u[rows.point_id >= first]}
             self.again.extend(_unanswered(store))
+            self._recent.update(place.tobytes() for proposals, _ in self.again for place in proposals.u)
         self._index = {int(one): row for row, one in enumerate(rows.point_id[self.told :].tolist(), self.told)}
         self._last_replayed = max(self._index, default=-1)
+        with contextlib.suppress(OSError):
+            # Meant for a scan that has ended since.
+            (store.path / STOP_FILE).unlink()
 
     def _load(self) -> dict[str, Any]:
         saved = self._store.load_checkpoint()
         if saved is None or saved[1].get("method") != self._method:
             return {}
         checkpoint: dict[str, Any] = from_bytes(saved[0])
+        told, known = int(checkpoint["told"]), self._rows.point_id
+        whole = len(known) >= told and (not self._deterministic or (known[:told] == np.arange(told)).all())
+        if not whole:
+            self._store.log("rows that the checkpoint had learnt from are missing: it is not used")
+            return {}
         return checkpoint
+
+    def unseen(self, proposals: Proposals) -> Proposals:
+        """Return the proposals without those that an earlier session evaluated.
+
+        A learner set back to its last checkpoint, or to its beginning because another method is asked for, proposes
+        again what it proposed after it.
+        """
+        if not self._recent:
+            return proposals
+        return proposals[np.array([place.tobytes() not in self._recent for place in proposals.u], dtype=bool)]
+
+    def caught_up(self) -> None:
+        """Note that the learner has been told of what earlier sessions evaluated."""
+        self._recent.clear()
 
     # An earlier session ---------------------------------------------------------------------------------------------
 
@@ -118,11 +148,11 @@ class Recorder:
         with self._patience():
             self._store.journal(point_id, batch.u, batch.origin, batch.density, batch.score, batch.generation)
 
-    def record(self, columns: dict[str, Any], outcomes: Outcomes) -> None:
-        """Write rows, and the files to keep with them."""
+    def record(self, columns: dict[str, Any]) -> None:
+        """Write rows, and those of the files in ``kept`` that are to be kept."""
         kept = [
             files if self._keep == "all" or (self._keep == "valid" and valid) else {}
-            for files, valid in zip(outcomes.kept, columns["valid"], strict=True)
+            for files, valid in zip(columns["kept"], columns["valid"], strict=True)
         ]
         with self._patience():
             self._store.append({**columns, "kept": kept})
@@ -137,7 +167,8 @@ class Recorder:
                 self._store.log("the disk takes rows again")
                 self.trouble = ""
             self._store.flush_due()
-            due = time.monotonic() - self._saved_at > max(LEAST_PERIOD, 19 * self._cost)
+            # The first at once: without it a resumed scan would begin with the initial points again.
+            due = self._saved is None or time.monotonic() - self._saved_at > max(LEAST_PERIOD, 19 * self._cost)
             if lesson is not None and lesson is not self._saved and due:
                 self.save(lesson)
 
@@ -149,12 +180,16 @@ class Recorder:
         StoreError
             When the disk refuses.
         """
+        if self.evicted:
+            return
         start = time.monotonic()
         self._store.flush()
         if lesson is not None and lesson is not self._saved:
             proposals = lesson.proposals
             ready = {name: getattr(proposals, name) for name in ("u", "origin", "density", "score", "generation")}
-            checkpoint = {"state": lesson.state, "told": lesson.told, "ready": ready if self._deterministic else None}
+            checkpoint = {
+                "state": lesson.state, "told": lesson.told, "ready": ready, "first_id": lesson.first_id,
+            }  # fmt: skip
             self._store.save_checkpoint(to_bytes(checkpoint), {"method": self._method})
             self._saved = lesson
         self._saved_at = time.monotonic()
@@ -165,6 +200,9 @@ class Recorder:
         """Turn a disk that refuses for now into a pause: the store keeps the rows in memory and tries again."""
         try:
             yield
+        except RunLockedError:
+            self.evicted = True
+            raise
         except StoreError as error:
             if error.errno not in PASSING:
                 raise

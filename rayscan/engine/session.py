@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rayscan.engine.learner import Learner
 from rayscan.engine.ledger import Ledger
 from rayscan.engine.loop import Loop
 from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder
-from rayscan.errors import ResumeMismatchError
+from rayscan.errors import ResumeMismatchError, StoreError
 from rayscan.learn.data import Rows
 from rayscan.learn.proposer import make_proposer
 from rayscan.learn.threads import use_threads
@@ -62,6 +66,7 @@ class Session:
     ) -> None:
         self._store = open_store(problem, options, out, config_toml)
         self._pool: Pool | None = None
+        self._recorder: Recorder | None = None
         try:
             rows = self._store.learner_rows()
             recorder = Recorder(
@@ -81,16 +86,31 @@ class Session:
             self._learner = Learner(proposer, background=background, told=recorder.told)
             self._pool = make_pool(f"{self._store.run.fingerprint[:8]}-{secrets.token_hex(4)}")
             self.loop = Loop(options, ledger, self._learner, self._pool, recorder)
+            self._recorder = recorder
         except BaseException:
-            self.close()
+            with contextlib.suppress(StoreError):
+                self.close()
             raise
 
     def close(self) -> None:
-        """End the evaluators, compact the store and give up the run directory."""
+        """End the evaluators, compact the store and give up the run directory.
+
+        Raises
+        ------
+        StoreError
+            The disk refuses the last rows. They are given up, and their points are issued again on resume.
+        """
         if self._pool is not None:
             self._pool.close()
             self._learner.close()
-        self._store.close()
+        if self._recorder is not None and self._recorder.evicted:
+            self._store.abandon()
+            return
+        try:
+            self._store.close()
+        except StoreError:
+            self._store.abandon()
+            raise
 
 
 def open_store(problem: Problem, options: ScanOptions, out: str, config_toml: str = "") -> Store:
@@ -110,7 +130,7 @@ def open_store(problem: Problem, options: ScanOptions, out: str, config_toml: st
         return Store.create(out, schema, config_toml, description, details)
     store = Store.open(out, description)
     old = store.run.details.get("options", {})
-    if options.deterministic or old.get("deterministic"):
+    if options.deterministic:
         before = {name: old.get(name) for name in _ROUND_OPTIONS}
         after = {name: details["options"][name] for name in _ROUND_OPTIONS}
         differences = compare(before, after)
@@ -129,7 +149,15 @@ def _restore_ledger(problem: Problem, options: ScanOptions, store: Store, rows: 
     if options.deterministic:
         # Rows of the interrupted round come back one by one, when the replay reaches them.
         return Ledger(problem, rows, told=len(rows), next_id=told)
-    return Ledger(problem, rows, told=told, next_id=store.next_id)
+    return Ledger(problem, rows, told=told, next_id=store.next_id, gaps=_gaps(store, rows))
+
+
+def _gaps(store: Store, rows: Rows) -> NDArray[np.int64]:
+    """Return ids that were given out and are nowhere on the disk: a machine died before the journal was durable."""
+    nowhere = np.ones(store.next_id, dtype=bool)
+    nowhere[rows.point_id] = False
+    nowhere[store.issued().point_id] = False
+    return np.flatnonzero(nowhere).astype(np.int64)
 
 
 def _method(options: ScanOptions) -> str:
