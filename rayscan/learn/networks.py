@@ -17,7 +17,7 @@ from torch.nn import functional
 from rayscan.errors import ConfigError
 from rayscan.learn.lesson import Lesson, learned_observables
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.training import importance, pick_device, seeded, split, train
+from rayscan.learn.training import importance, pick_device, seeded, split, step_budget, train
 from rayscan.target import Target
 
 Array: TypeAlias = NDArray[np.float64]
@@ -130,6 +130,8 @@ class Network:
     ----------
     module : torch.nn.Module
     ready : bool
+    seen : int
+        Points in the last training.
     """
 
     def __init__(self, d: int, options: LearnOptions, module: nn.Module) -> None:
@@ -138,6 +140,7 @@ class Network:
         self.device = pick_device(options)
         self.module = module.to(self.device).eval()
         self.ready = False
+        self.seen = 0
 
     def outputs(self, u: Array) -> Array:
         """Return the module's raw outputs ``(n, c)`` for points ``(n, d)``, in chunks."""
@@ -159,12 +162,12 @@ class Network:
 
     def state_dict(self) -> dict[str, Any]:
         module = {name: tensor.detach().cpu().clone() for name, tensor in self.module.state_dict().items()}
-        return {"ready": self.ready, "module": module}
+        return {"ready": self.ready, "seen": self.seen, "module": module}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.module.load_state_dict(state["module"])
         self.module.eval()
-        self.ready = bool(state["ready"])
+        self.ready, self.seen = bool(state["ready"]), int(state["seen"])
 
 
 class MLPClassifier(Network):
@@ -195,22 +198,22 @@ class MLPClassifier(Network):
         rng = np.random.default_rng(seed)
         weight = importance(lesson.good, self.predict(lesson.u).score if self.ready else None)
         with seeded(seed):
-            self._learn(lesson, weight, rng)
-        self.ready = True
+            self._learn(lesson, weight, step_budget(len(lesson), self.seen, self.options), rng)
+        self.ready, self.seen = True, len(lesson)
 
     def predict(self, u: Array) -> Prediction:
         logit = self.outputs(u)[:, 0]
         score = sigmoid(logit)
         return Prediction(score, logit, score > self.options.confident)
 
-    def _learn(self, lesson: Lesson, weight: Array, rng: np.random.Generator) -> None:
+    def _learn(self, lesson: Lesson, weight: Array, steps: int, rng: np.random.Generator) -> None:
         x = self.inputs(lesson.u)
         y = torch.from_numpy(lesson.good.astype(np.float32)).to(self.device)
 
         def loss(rows: Tensor) -> Tensor:
             return functional.binary_cross_entropy_with_logits(self.module(x[rows]).reshape(-1).float(), y[rows])
 
-        train(self.module, loss, weight, split(lesson.good, self.options.holdout, rng), self.options, rng)
+        train(self.module, loss, weight, split(lesson.good, self.options.holdout, rng), self.options, rng, steps)
 
 
 class MLPRegressor(Network):
@@ -267,9 +270,10 @@ class MLPRegressor(Network):
                 value = value + functional.binary_cross_entropy_with_logits(out[:, -1], there)
             return value
 
+        steps = step_budget(len(lesson), self.seen, self.options)
         with seeded(seed):
-            train(self.module, loss, weight, split(lesson.good, self.options.holdout, rng), self.options, rng)
-        self.ready = True
+            train(self.module, loss, weight, split(lesson.good, self.options.holdout, rng), self.options, rng, steps)
+        self.ready, self.seen = True, len(lesson)
 
     def predict(self, u: Array) -> Prediction:
         out = self.outputs(u)

@@ -192,9 +192,12 @@ def repeated(u: Array, pending: Array) -> Mask:
     """Return which points ``(L,)`` are pending ones to the last digit."""
     if not len(pending):
         return np.zeros(len(u), dtype=bool)
-    row = np.dtype((np.void, u.shape[1] * 8))
-    here, there = (np.ascontiguousarray(points + 0.0).view(row).ravel() for points in (u, pending))
-    return np.isin(here, there)
+    same: Mask = np.isin(u[:, 0], pending[:, 0])
+    # Sharing the first number is rare by chance, so whole rows are compared only for those that do.
+    rows = np.flatnonzero(same)
+    known = set(map(tuple, pending.tolist()))
+    same[rows] = [tuple(row) in known for row in u[rows].tolist()]
+    return same
 
 
 def _best(key: Array, eligible: Mask, count: int) -> Indices:

@@ -16,8 +16,8 @@ from rayscan.learn.options import LearnOptions
 from rayscan.learn.training import seeded, split, train
 
 Array: TypeAlias = NDArray[np.float64]
-PAIR_BATCH = 256
-"""Points whose pairs make one contrastive step: 32 640 pairs for the price of encoding 256 points."""
+PAIR_BATCH = 64
+"""Points that are paired among themselves: 2016 pairs for the price of encoding 64, and the pairs cost less than that."""
 
 
 class Encoder(nn.Module):
@@ -105,11 +105,11 @@ class SimilarityClassifier(MLPClassifier):
                 [self.module.encoder(self.inputs(u[start : start + CHUNK])) for start in range(0, len(u), CHUNK)]
             )
 
-    def _learn(self, lesson: Lesson, weight: Array, rng: np.random.Generator) -> None:
-        self._learn_embedding(lesson, weight, rng)
-        self._learn_head(lesson, weight, rng)
+    def _learn(self, lesson: Lesson, weight: Array, steps: int, rng: np.random.Generator) -> None:
+        self._learn_embedding(lesson, weight, steps // 2, rng)
+        self._learn_head(lesson, weight, steps - steps // 2, rng)
 
-    def _learn_embedding(self, lesson: Lesson, weight: Array, rng: np.random.Generator) -> None:
+    def _learn_embedding(self, lesson: Lesson, weight: Array, steps: int, rng: np.random.Generator) -> None:
         encoder = self.module.encoder.requires_grad_(True)
         x = self.inputs(lesson.u)
         y = torch.from_numpy(lesson.good).to(self.device)
@@ -129,9 +129,9 @@ class SimilarityClassifier(MLPClassifier):
             return total / len(groups)
 
         parts = split(lesson.good, self.options.holdout, rng)
-        train(encoder, loss, weight, parts, self.options, rng, steps=self.options.steps // 2)
+        train(encoder, loss, weight, parts, self.options, rng, steps)
 
-    def _learn_head(self, lesson: Lesson, weight: Array, rng: np.random.Generator) -> None:
+    def _learn_head(self, lesson: Lesson, weight: Array, steps: int, rng: np.random.Generator) -> None:
         self.module.encoder.requires_grad_(False)
         # Frozen, so each point is encoded once instead of once a step.
         embedded = self.embed(lesson.u)
@@ -142,4 +142,4 @@ class SimilarityClassifier(MLPClassifier):
             return functional.binary_cross_entropy_with_logits(head(embedded[rows]).reshape(-1).float(), y[rows])
 
         parts = split(lesson.good, self.options.holdout, rng)
-        train(head, loss, weight, parts, self.options, rng, steps=self.options.steps // 2)
+        train(head, loss, weight, parts, self.options, rng, steps)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rayscan.errors import ConfigError
 from rayscan.learn.options import LearnOptions
 
 Array: TypeAlias = NDArray[np.float64]
@@ -49,7 +50,16 @@ class Training:
 
 
 def pick_device(options: LearnOptions) -> torch.device:
-    """Return where networks live: the GPU when there is one, unless told otherwise."""
+    """Return where networks live: the GPU when there is one, unless told otherwise.
+
+    Raises
+    ------
+    ConfigError
+        If a GPU is asked for and there is none.
+    """
+    if options.device == "cuda" and not torch.cuda.is_available():
+        msg = "device = 'cuda': torch finds no usable GPU here; use device = 'auto' or 'cpu', or install a CUDA build"
+        raise ConfigError(msg)
     if options.device != "auto":
         return torch.device(options.device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -113,6 +123,16 @@ def importance(good: NDArray[np.bool_], score: Array | None) -> Array:
     return weight
 
 
+def step_budget(n: int, before: int, options: LearnOptions) -> int:
+    """Return the gradient steps for a sample that has grown from `before` to `n` points.
+
+    All of `options.steps` if a tenth of the sample is new; less in proportion if less is, but at least a fifth, because
+    what a warm start has still to learn is in the new points.
+    """
+    new = 10 * (n - before) / max(n, 1)
+    return max(1, round(options.steps * min(max(new, 0.2), 1.0)))
+
+
 def batch_size(n: int, options: LearnOptions) -> int:
     """Return the points a gradient step: a sixteenth of the sample, between 32 and 256, unless told otherwise.
 
@@ -130,7 +150,7 @@ def train(
     parts: Split,
     options: LearnOptions,
     rng: np.random.Generator,
-    steps: int | None = None,
+    steps: int,
 ) -> Training:
     """Train a module with Adam and leave it at its best on the held-back part.
 
@@ -144,11 +164,11 @@ def train(
         How often each row is drawn, in proportion.
     parts : Split
     options : LearnOptions
-        For `learning_rate`, `epochs`, `steps`, `patience`, `batch`, `deterministic`.
+        For `learning_rate`, `epochs`, `patience`, `batch`, `deterministic`.
     rng : numpy Generator
         Draws the batches.
-    steps : int, optional
-        Upper bound of gradient steps, instead of the options'.
+    steps : int
+        Upper bound of gradient steps.
 
     Returns
     -------
@@ -163,7 +183,7 @@ def train(
     parameters = [p for p in module.parameters() if p.requires_grad]
     device = parameters[0].device
     batch = min(batch_size(len(parts.train), options), 4 * len(parts.train))
-    total = min(options.steps if steps is None else steps, options.epochs * math.ceil(len(parts.train) / batch))
+    total = min(max(steps, 1), options.epochs * math.ceil(len(parts.train) / batch))
     rate = options.learning_rate * math.sqrt(batch / RATE_BATCH)
     optimiser = torch.optim.Adam(parameters, lr=rate, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(

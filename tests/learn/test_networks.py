@@ -13,7 +13,7 @@ from rayscan.learn.lesson import make_lesson
 from rayscan.learn.networks import MLPClassifier, MLPRegressor, check_module, make_surrogate
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.similarity import SimilarityClassifier, contrastive_loss, embedding_distance
-from rayscan.learn.training import batch_size, importance, split
+from rayscan.learn.training import batch_size, importance, split, step_budget
 from rayscan.target import Target
 
 from .conftest import WINDOW, make_rows, observable
@@ -104,11 +104,11 @@ def test_the_second_stage_leaves_the_encoder_as_it_is(bump):
         return any(not torch.equal(a, b) for a, b in zip(before, state(part), strict=True))
 
     encoder, head = state("encoder"), state("head")
-    surrogate._learn_embedding(lesson, weight, np.random.default_rng(0))
+    surrogate._learn_embedding(lesson, weight, 20, np.random.default_rng(0))
     assert changed("encoder", encoder)
     assert not changed("head", head)
     encoder = state("encoder")
-    surrogate._learn_head(lesson, weight, np.random.default_rng(0))
+    surrogate._learn_head(lesson, weight, 20, np.random.default_rng(0))
     assert not changed("encoder", encoder)
     assert changed("head", head)
     assert not any(p.requires_grad for p in surrogate.module.encoder.parameters())
@@ -275,6 +275,21 @@ def test_a_share_of_each_class_is_held_back_but_nothing_of_a_tiny_one():
     assert sorted([*parts.train, *parts.held]) == list(range(104))
     alone = split(np.array([True]), 0.1, np.random.default_rng(0))
     assert alone.held.tolist() == alone.train.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("n", "before", "steps"), [(100, 0, 1000), (1000, 900, 1000), (1000, 950, 500), (1000, 999, 200)]
+)
+def test_a_sample_that_grew_little_is_trained_on_less(n, before, steps):
+    """All steps for a tenth of new points, fewer below, at least a fifth."""
+    assert step_budget(n, before, LearnOptions(steps=1000)) == steps
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    """Asking for CUDA without any says so at once."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no usable GPU"):
+        quick("classifier", device="cuda")
 
 
 @pytest.mark.parametrize(("n", "size"), [(0, 32), (300, 32), (2000, 128), (10**7, 256)])

@@ -14,7 +14,7 @@ def test_every_preset_is_a_valid_set_of_options_in_the_papers_sizes():
         options = LearnOptions(**getattr(presets, name))
         assert options.selection == "paper"
         sizes = (10_000, 1_000_000) if "cos3" in name else (300, 50_000)
-        assert (options.K, options.L) == sizes
+        assert sizes == (options.K, options.L)
         assert (options.proposal == "random") == name.endswith("_random")
     assert presets.paper_mssm["surrogate"] == "similarity"
     assert presets.paper_mssm["initial"] == 100
