@@ -31,7 +31,7 @@ _KINDS = (
     ("tachyon", r"tachyon|negative (?:\w+ )*mass(?:es)? squared|negative mass|m_\S*\^2 ?<\s?0|mass squared!"),
     ("no EWSB", r"\|mu\|\^2|Abs2Mu|tadpole|Negative absolute squared|electroweak symmetry"),
     ("no convergence", r"converge|corrections to Y_|more th[ae]n 100%|precision|no consistent solution"),
-    ("bad card", r"Bad (?:real|integer|logical)|not been specified|No input file|End of file|not.*implemented"),
+    ("bad card", r"Bad (?:real|integer|logical)|not been (?:fully )?specified|must be specified|Unknown entry for Block"),
 )  # fmt: skip
 _CARD_ERRORS = re.compile(
     r"Bad (?:real|integer|logical) number|Bad value|No input file|Fortran runtime error: .*(?:read|item)"
@@ -188,7 +188,9 @@ class SPheno(Command):
                 _line_with(bad, said) if bad else last_line(outputs.text("stderr")) or f"exit code {outputs.exit_code}"
             )
             return Verdict(Status.TOOL_ERROR, f"bad card: {reason} ({problem})")
-        kind, line = failure(self._messages(outputs) + said)
+        kind, line = failure(said + self._messages(outputs))
+        if kind == "bad card":
+            return Verdict(Status.TOOL_ERROR, f"{kind}: {line} ({problem})")
         if kind or "STOP" in said or outputs.exit_code == 99:
             return Verdict(Status.UNPHYSICAL, f"{kind or 'stopped'}: {line} ({problem})")
         code = f", exit code {outputs.exit_code}" if outputs.exit_code else ""
@@ -200,13 +202,14 @@ class SPheno(Command):
         text = "; ".join(texts)
         kind, line = failure(text)
         if not kind:
-            kind, line = failure(self._messages(outputs) + said)
+            kind, line = failure(said + self._messages(outputs))
         if not kind and MESSAGES not in text:
             line = ""
         reason = "" if not line or line in text else f": {line}"
         notes = [note for note in outputs.texts(OUTPUT, "SPINFO 3") if note not in text]
         more = f" (SPINFO 3: {'; '.join(notes)})" if notes else ""
-        return Verdict(Status.UNPHYSICAL, f"{kind or 'refused'}: SPINFO {code}: {text}{reason}{more}")
+        status = Status.TOOL_ERROR if kind == "bad card" else Status.UNPHYSICAL
+        return Verdict(status, f"{kind or 'refused'}: SPINFO {code}: {text}{reason}{more}")
 
     def remark(self, outputs: Outputs) -> str:
         notes = [f"SPINFO 3: {text}" for text in outputs.texts(OUTPUT, "SPINFO 3")]
@@ -277,7 +280,7 @@ def failure(text: str) -> tuple[str, str]:
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     for kind, pattern in _KINDS:
         for line in reversed(lines):
-            if re.search(pattern, line, re.IGNORECASE) and not (kind != "bad card" and _ECHO.search(line)):
+            if re.search(pattern, line, re.IGNORECASE) and not _ECHO.search(line):
                 return kind, line
     return "", lines[-1] if lines else ""
 

@@ -147,7 +147,7 @@ def test_an_earlier_stages_file_is_given_under_another_name(evaluate: Evaluate) 
 def test_python_stages_and_programs_mix(evaluate: Evaluate) -> None:
     """Functions see parameters and observables by name; a vectorised one sees the space's parameters only."""
     total = Function(lambda x, a, b: x + a + b, outputs=["total"], name="total")
-    block = Function(lambda x: 10 * x[:, 0], outputs=["ten"], vectorized=True, name="block")
+    block = Function(lambda x: 10 * x.sum(axis=1), outputs=["ten"], vectorized=True, name="block")
     chain = Chain([first(), total, block])
     chain.check(["x"])
     outcome = evaluate(chain, {"x": 1.5})

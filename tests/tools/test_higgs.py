@@ -150,6 +150,7 @@ def higgs_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
                     self.allowed = all(l.ratio < 1 for l in self.selectedLimits.values())
             class Bounds:
                 def __init__(self, path): LOADED.append(path)
+                def __reduce__(self): raise TypeError('a data set cannot be pickled')
                 def __call__(self, p): return Result(p)
         """,
         "signals": """\

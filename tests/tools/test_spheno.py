@@ -195,6 +195,16 @@ def test_messages_of_a_good_point_are_kept_and_can_be_forbidden(
     assert outcome.status is Status.UNPHYSICAL
 
 
+def test_messages_out_is_read_within_bounds(evaluate: Evaluate, program: Program, data: Path) -> None:
+    """It grows without end and holds NUL bytes: only its end is read, and the row's message is short text."""
+    content = "b'tachyon\\n' + 50000 * b'x \\n' + b'\\0no\\0 conver\\0gence\\0 ' + b'y' * 5000"
+    path = program(f"open('Messages.out', 'wb').write({content}); sys.stderr.write('STOP')", "SPheno")
+    outcome = evaluate(tool(path, data), POINT)
+    assert outcome.status is Status.UNPHYSICAL
+    assert outcome.message.startswith("no convergence: no convergence yyyy")
+    assert len(outcome.message) == 400
+
+
 def test_the_user_names_forbidden_spinfo_codes(evaluate: Evaluate, program: Program, data: Path) -> None:
     """SPINFO 3 is a remark unless it is forbidden; SPINFO 4 can be allowed."""
     text = "Block SPINFO\n 1 SPheno\n 3 stop LSP # Warning\n 4 [ stau tachyon ]\nBlock MASS\n 25 125.0\n"
@@ -361,7 +371,10 @@ def test_the_report_names_address_line_old_and_new_value(evaluate: Evaluate, dat
     (" Heavy Higgs boson is tachyonic, m_H^2=  -3.0", "tachyon"),
     (" Routine Boundary_SUSY: more then 100% corrections to Y_d_i    1", "no convergence"),
     (" Mass spectrum converged, but negative |mu|^2 from tadpoles.", "no EWSB"),
-    (" LesHouches_Input: model has not been specified completly     1", "bad card"),
+    (" LesHouches_Input: model must be specified before parameters  1", "bad card"),
+    (" LesHouches_Input: Higgs sector has not been fully specified   1", "bad card"),
+    (" Routine LesHouches_Input: Unknown entry for Block MODSEL      1", "bad card"),
+    (" LesHouches_Input: model has not been specified completly     1", ""),
     (" matrix contains NaN", "NaN"),
     (" something else", ""),
 ])  # fmt: skip
@@ -404,5 +417,14 @@ def test_the_real_spheno_on_bad_cards(real: str, evaluate: Evaluate, data: Path)
     outcome = evaluate(SPheno(real, card, write=PMSSM5, read={"mh": "MASS 25"}), POINT)
     assert outcome.status is Status.TOOL_ERROR
     assert outcome.message.startswith("bad card: ")
+    for old, new in (
+        (" 1    0       ", " 1    9       "),
+        ("Block MODSEL", "Block"),
+        ("23   5.000000E+02", "99   1.0"),
+    ):
+        text = (data / "spheno" / "pmssm5.in").read_text().replace(old, new)
+        outcome = evaluate(SPheno(real, text, write=PMSSM5, read={"mh": "MASS 25"}), POINT)
+        assert outcome.status is Status.TOOL_ERROR, outcome.message
+        assert outcome.message.startswith("bad card: ")
     outcome = evaluate(tool(real, data), {**POINT, "tanb": -3.0})
     assert outcome.status is Status.UNPHYSICAL
