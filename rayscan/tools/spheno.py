@@ -31,7 +31,7 @@ _KINDS = (
     ("tachyon", r"tachyon|negative (?:\w+ )*mass(?:es)? squared|negative mass|m_\S*\^2 ?<\s?0|mass squared!"),
     ("no EWSB", r"\|mu\|\^2|Abs2Mu|tadpole|Negative absolute squared|electroweak symmetry"),
     ("no convergence", r"converge|corrections to Y_|more th[ae]n 100%|precision|no consistent solution"),
-    ("bad card", r"Bad (?:real|integer|logical)|not been (?:fully )?specified|must be specified|Unknown entry for Block"),
+    ("bad card", r"Bad (?:real|integer|logical)|not been .*specified|must be specified|Unknown entry for Block"),
 )  # fmt: skip
 _CARD_ERRORS = re.compile(
     r"Bad (?:real|integer|logical) number|Bad value|No input file|Fortran runtime error: .*(?:read|item)"
