@@ -17,7 +17,7 @@ from rayscan.learn.training import seeded, split, train
 
 Array: TypeAlias = NDArray[np.float64]
 PAIR_BATCH = 64
-"""Points that are paired among themselves: 2016 pairs for the price of encoding 64, and the pairs cost less than that."""
+"""Points that are paired among themselves: 2016 pairs, which cost less than encoding the 64 points does."""
 
 
 class Encoder(nn.Module):
