@@ -60,6 +60,7 @@ class Problem:
                 msg = f"observable {name!r} has the name of a parameter; rename one of them"
                 raise ConfigError(msg)
         self.target.check(self.tool.outputs, self.space.names)
+        self.tool.bind(self.target, self.space.serving)
         self.tool.check(self.space.names)
 
     def complete(self, x: Array, outputs: Array) -> Array:

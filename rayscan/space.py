@@ -167,6 +167,12 @@ class Space:
         names = self.free if width == self.d else self.names
         return np.column_stack([prior.to_unit(x[:, names.index(name)]) for name, prior in self._priors.items()])
 
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The parameters from which others are derived."""
+        needed = {name for p in self._parameters.values() if isinstance(p, Derived) for name in p.compiled.names}
+        return tuple(name for name in self.names if name in needed)
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Describe the space in plain types, as saved with the data and compared on resume."""
         described: dict[str, dict[str, Any]] = {}

@@ -17,6 +17,7 @@ from rayscan.engine.ledger import Ledger
 from rayscan.engine.loop import Loop
 from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder
+from rayscan.engine.warm_up import warm_up
 from rayscan.errors import ResumeMismatchError, StoreError
 from rayscan.learn.data import Rows
 from rayscan.learn.proposer import make_proposer
@@ -76,7 +77,7 @@ class Session:
                 deterministic=options.deterministic,
                 method=_method(options),
             )
-            ledger = _restore_ledger(problem, options, self._store, rows, recorder.told)
+            ledger = restore_ledger(problem, options, self._store, rows, recorder.told)
             if threads is not None:
                 use_threads(threads)
             proposer = make_proposer(problem.space.d, problem.target, problem.observables, options.learn, options.seed)
@@ -84,7 +85,9 @@ class Session:
                 proposer.load_state_dict(recorder.state, rows[: recorder.told])
             background = background and not options.deterministic
             self._learner = Learner(proposer, background=background, told=recorder.told)
-            self._pool = make_pool(f"{self._store.run.fingerprint[:8]}-{secrets.token_hex(4)}")
+            run_id = f"{self._store.run.fingerprint[:8]}-{secrets.token_hex(4)}"
+            warm_up(problem, run_id, options.scratch)
+            self._pool = make_pool(run_id)
             self.loop = Loop(options, ledger, self._learner, self._pool, recorder)
             self._recorder = recorder
         except BaseException:
@@ -145,7 +148,8 @@ def open_store(problem: Problem, options: ScanOptions, out: str, config_toml: st
     return store
 
 
-def _restore_ledger(problem: Problem, options: ScanOptions, store: Store, rows: Rows, told: int) -> Ledger:
+def restore_ledger(problem: Problem, options: ScanOptions, store: Store, rows: Rows, told: int) -> Ledger:
+    """Return the ledger as an earlier session left it."""
     if options.deterministic:
         # Rows of the interrupted round come back one by one, when the replay reaches them.
         return Ledger(problem, rows, told=len(rows), next_id=told)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from rayscan.target import Target
     from rayscan.tools.sandbox import Sandbox
 
 Array = NDArray[np.float64]
@@ -111,6 +112,10 @@ class Tool(abc.ABC):
         inside the evaluator. Programs have their own time-outs.
     cores : int
         Processor cores that one evaluation uses.
+    unused : tuple of str
+        Parameters that the tool need not receive.
+    needs_warm_up : bool
+        Whether `warm_up` must have run once, alone, before several evaluators start.
     """
 
     outputs: tuple[str, ...] = ()
@@ -118,6 +123,19 @@ class Tool(abc.ABC):
     name: str = "tool"
     deadline: float | None = None
     cores: int = 1
+    unused: tuple[str, ...] = ()
+    needs_warm_up: bool = False
+
+    def bind(self, target: Target, serving: Sequence[str] = ()) -> None:  # noqa: ARG002 - for tools that stop early
+        """Hear what the scan is for. Called once, before `check`.
+
+        Parameters
+        ----------
+        target : Target
+        serving : sequence of str
+            Parameters from which others are derived, so that no program need receive them.
+        """
+        self.unused = tuple(dict.fromkeys((*self.unused, *serving)))
 
     def check(self, parameters: Sequence[str]) -> None:
         """Find every mistake that can be found without running a point.
@@ -142,6 +160,10 @@ class Tool(abc.ABC):
 
     def close(self) -> None:
         """Release what `open` took."""
+
+    def warm_up(self, point: Mapping[str, float], sandbox: Sandbox) -> Outcome:
+        """Evaluate a first point, for tools that compile or unpack something on first use."""
+        return self.evaluate(point, sandbox)
 
     @abc.abstractmethod
     def evaluate(self, point: Mapping[str, float], sandbox: Sandbox) -> Outcome:

@@ -80,9 +80,11 @@ class Chain(Tool):
                 msg = f"when: there is no stage {stage!r}{did_you_mean(stage, names)}"
                 raise ConfigError(msg)
         self.cores = max(stage.cores for stage in self.stages)
+        self.needs_warm_up = any(stage.needs_warm_up for stage in self.stages)
 
-    def bind(self, target: Target) -> None:
-        """Tell the chain which constraints `when` speaks of. A scan calls it before `check`."""
+    def bind(self, target: Target, serving: Sequence[str] = ()) -> None:
+        """Hear which constraints `when` speaks of."""
+        super().bind(target, serving)
         self.target = target
 
     @property
@@ -98,11 +100,6 @@ class Chain(Tool):
         if not any(stage.deadline for stage in self.stages) or None in budgets:
             return None
         return math.fsum(budget for budget in budgets if budget is not None)
-
-    @property
-    def needs_warm_up(self) -> bool:
-        """Whether a stage wants one point before the pool starts."""
-        return any(getattr(stage, "needs_warm_up", False) for stage in self.stages)
 
     def check(self, parameters: Sequence[str]) -> None:
         known = list(parameters)
