@@ -224,7 +224,7 @@ class Loop:
         new, replaced = self._recorder.unseen(lesson.proposals), lesson.refitted or self._ready is None
         if lesson.refitted:
             self._pace.learned(lesson.seconds)
-            self._recorder.caught_up()
+            self._recorder.caught_up(lesson.told)
         self._ready = new if replaced else self._with(new)
         self._cursor, self._hungry_since = 0, None
         self._lesson = replace(lesson, proposals=self._ready, first_id=self._ledger.next_id)

@@ -76,7 +76,7 @@ class Recorder:
         ready = checkpoint.get("ready")
         self.ready = Proposals(**ready) if ready is not None else None
         self.again: deque[tuple[Proposals, NDArray[np.int64]]] = deque()
-        self.cursor, self._recent = 0, set[bytes]()
+        self.cursor, self._recent, self._earlier = 0, set[bytes](), store.next_id
         if not deterministic:
             first = int(checkpoint.get("first_id", 0))
             self.cursor = 0 if self.ready is None else min(max(store.next_id - first, 0), len(self.ready))
@@ -111,9 +111,10 @@ class Recorder:
             return proposals
         return proposals[np.array([place.tobytes() not in self._recent for place in proposals.u], dtype=bool)]
 
-    def caught_up(self) -> None:
-        """Note that the learner has been told of what earlier sessions evaluated."""
-        self._recent.clear()
+    def caught_up(self, told: int) -> None:
+        """Note how many rows the learner has been told; what earlier sessions did need not be remembered for ever."""
+        if told >= self._earlier:
+            self._recent.clear()
 
     # An earlier session ---------------------------------------------------------------------------------------------
 
