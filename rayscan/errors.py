@@ -35,7 +35,11 @@ class FailureRateError(ToolError):
 
 
 class StoreError(RayscanError, OSError):
-    """A run directory cannot be read or written."""
+    """A run directory cannot be read or written. ``errno`` is set where the operating system gave one."""
+
+    def __str__(self) -> str:
+        # The message says it in words; the number is for programs.
+        return str(self.args[-1]) if self.args else ""
 
 
 class RunLockedError(StoreError):
