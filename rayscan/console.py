@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,6 @@ from rayscan.progress import Progress
 
 PLAIN_PERIOD = 60.0
 """Seconds between two lines where nobody watches."""
-LIVE_PERIOD = 0.25
-"""Seconds between two looks of a live line."""
 
 Show = Callable[[Progress], None]
 
@@ -49,7 +46,7 @@ def follower(progress: Show | bool | None, stream: TextIO | None = None) -> Iter
 
 
 class LiveLine:
-    """One line of a terminal that is rewritten in place.
+    """One line of a terminal that is rewritten in place, cut to the window while it lives and whole at the end.
 
     Parameters
     ----------
@@ -58,22 +55,31 @@ class LiveLine:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream, self._shown_at, self._last = stream, float("-inf"), ""
+        # rich costs a tenth of a second to load, which `import rayscan` and log files need not pay.
+        from rich.console import Console
+        from rich.live import Live
+
+        self._stream, self._last = stream, ""
+        self._live = Live(
+            console=Console(file=stream),
+            transient=True,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
 
     def __call__(self, progress: Progress) -> None:
-        text = progress.line()
-        if text == self._last or (time.monotonic() - self._shown_at < LIVE_PERIOD and not _is_final(progress)):
-            return
-        self._last, self._shown_at = text, time.monotonic()
-        width = shutil.get_terminal_size().columns - 1
-        shown = text if len(text) <= width else f"{text[: width - 1]}…"
-        self._stream.write(f"\r\x1b[K{shown}")
-        self._stream.flush()
+        from rich.text import Text
+
+        self._last = progress.line()
+        self._live.update(Text(self._last, no_wrap=True, overflow="ellipsis"))
 
     def close(self) -> None:
         """Leave the last line, whole, behind."""
+        self._live.stop()
         if self._last:
-            self._stream.write(f"\r\x1b[K{self._last}\n")
+            self._stream.write(f"{self._last}\n")
             self._stream.flush()
 
 
@@ -106,7 +112,3 @@ class PlainLines:
 
 def _ignore(progress: Progress) -> None:
     """Show nothing."""
-
-
-def _is_final(progress: Progress) -> bool:
-    return progress.state.startswith("done")
