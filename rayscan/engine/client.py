@@ -135,7 +135,10 @@ class RayClient:
         self._driver = start_driver(cluster, problem, options, out, config_toml, gpu=gpu)
         opening = self._driver.open.remote()
         while not ray.wait([opening], timeout=START_PATIENCE)[0]:
-            logger.warning("the driver has not started yet: it waits for %g CPU of the cluster", cluster.driver_cpus)
+            logger.warning(
+                "the driver has not started yet; it needs %g CPU of the cluster, and a slow machine needs a while",
+                cluster.driver_cpus,
+            )
         try:
             progress: Progress = _unwrap(ray.get(opening))
         except RayActorError as error:

@@ -11,7 +11,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayscan.engine.cluster import Cluster, evaluator_share
-from rayscan.engine.ray_pool import RayPool
+from rayscan.engine.ray_pool import AHEAD_SECONDS, RayPool
 from rayscan.engine.session import Session
 from rayscan.errors import ConfigError, RayscanError
 from rayscan.options import ScanOptions
@@ -33,12 +33,14 @@ class Driver:
     def open(self) -> Progress | RayscanError:
         """Open the run directory, start the evaluators, restore what was saved."""
         problem, options, out, size, cpus, threads, config_toml = self._arguments
+        tool, names, scratch = problem.tool, problem.space.names, options.scratch
+        ahead = 0.0 if options.deterministic else AHEAD_SECONDS
         try:
             self._session = Session(
                 problem,
                 options,
                 out,
-                lambda run_id: RayPool(problem.tool, problem.space.names, run_id, size, cpus, options.scratch),
+                lambda run_id: RayPool(tool, names, run_id, size, cpus, scratch, ahead),
                 background=True,
                 threads=threads,
                 config_toml=config_toml,

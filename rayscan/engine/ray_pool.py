@@ -7,6 +7,7 @@ Evaluators stream one message per bit of work, so that a crash keeps what was al
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -22,8 +23,10 @@ from rayscan.errors import ClusterError, RayscanError, ToolError
 from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
 from rayscan.tools.workshop import sweep
 
-DEPTH = 2
-"""Chunks in the hands of an evaluator: one in work and one to go on with."""
+DEPTH, MOST_DEPTH = 2, 4
+"""Chunks in the hands of an evaluator: one in work and at least one to go on with."""
+AHEAD_SECONDS = 1.5
+"""Work that an evaluator should have at hand beyond its present chunk: a refit may keep the driver busy for a moment."""
 CHUNK_SECONDS = 0.5
 """Work per chunk. Longer chunks would delay the end of a scan, shorter ones the driver."""
 MAX_CHUNK = 4096
@@ -71,9 +74,10 @@ class EvaluatorActor:
         yield from self._evaluator.evaluate(points)
 
     def close(self) -> None:
-        """Close the tool and remove the scratch directory."""
+        """Close the tool, and remove the scratch directory and those of evaluators that died here."""
         if self._evaluator is not None:
             self._evaluator.close()
+        sweep(self._scratch, self._run_id)
 
 
 @dataclass
@@ -99,9 +103,9 @@ class _Seat:
     not_before: float = 0.0
     claims: deque[_Claim] = field(default_factory=deque)
 
-    def takes(self, *, alone: bool) -> bool:
+    def takes(self, depth: int, *, alone: bool) -> bool:
         """Whether another chunk may be sent here; nothing may wait behind a point under suspicion."""
-        if not self.open or len(self.claims) >= DEPTH:
+        if not self.open or len(self.claims) >= depth:
             return False
         return not self.claims if alone else not any(claim.alone for claim in self.claims)
 
@@ -121,6 +125,9 @@ class RayPool:
         Logical CPUs that each asks of Ray.
     scratch : str, optional
         Root of scratch directories on each node.
+    ahead : float
+        Seconds of work that each evaluator should have waiting; 0 where all points of a round are known and equal
+        shares matter more.
 
     Attributes
     ----------
@@ -138,7 +145,9 @@ class RayPool:
         size: int,
         cpus: float = 1.0,
         scratch: str | None = None,
+        ahead: float = AHEAD_SECONDS,
     ) -> None:
+        self._ahead = ahead
         self.size, self.lost, self.duplicates = size, 0, 0
         self.notice = ""
         self._tool, self._outputs, self._cpus = tool, tool.outputs, cpus
@@ -159,7 +168,8 @@ class RayPool:
 
     def room(self) -> int:
         waiting = sum(len(points) for points in self._fresh)
-        hands = sum(DEPTH - len(seat.claims) for seat in self._seats if seat.open)
+        depth = self._depth()
+        hands = sum(max(0, depth - len(seat.claims)) for seat in self._seats if seat.open)
         return max(0, hands * self._chunk() - waiting)
 
     def submit(self, points: Points) -> None:
@@ -167,6 +177,10 @@ class RayPool:
             self._fresh.append(points)
             self._open_ids.update(points.point_id.tolist())
             self._dispatch()
+
+    def _depth(self) -> int:
+        ahead = math.ceil(self._ahead / (self._chunk() * self._seconds_per_point))
+        return min(max(DEPTH, 1 + ahead), MOST_DEPTH)
 
     def _chunk(self) -> int:
         return int(np.clip(CHUNK_SECONDS / self._seconds_per_point, 1, MAX_CHUNK))
@@ -180,12 +194,12 @@ class RayPool:
             self._send(seat, self._take(), alone=False)
 
     def _idlest(self, *, alone: bool, but: frozenset[int] = frozenset()) -> _Seat | None:
-        seats = [seat for seat in self._seats if seat.takes(alone=alone) and seat.index not in but]
+        seats = [seat for seat in self._seats if seat.takes(self._depth(), alone=alone) and seat.index not in but]
         return min(seats, key=lambda seat: len(seat.claims), default=None)
 
     def _kept_free(self) -> frozenset[int]:
         """Return the seats that get nothing more until a waiting suspect can go there: else none would ever be free."""
-        seats = [seat for seat in self._seats if seat.takes(alone=False)]
+        seats = [seat for seat in self._seats if seat.takes(self._depth(), alone=False)]
         seats.sort(key=lambda seat: len(seat.claims))
         share = max(1, sum(seat.open for seat in self._seats) // 4)
         return frozenset(seat.index for seat in seats[: min(len(self._suspects), share)])
@@ -360,7 +374,8 @@ class RayPool:
                 self._vacate(seat)
 
     def close(self) -> None:
-        closing = [seat.actor.close.remote() for seat in self._seats if seat.open and not seat.claims]
+        # Those that are just starting as well: killed before its reaper stands, one would leave its directory.
+        closing = [seat.actor.close.remote() for seat in self._seats if seat.actor is not None and not seat.claims]
         if closing:
             with contextlib.suppress(RayError):
                 ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -192,3 +194,23 @@ def make_pool() -> type[FakePool]:
 @pytest.fixture
 def make_script() -> type[Script]:
     return Script
+
+
+@pytest.fixture(scope="module")
+def ray_session() -> Iterator[None]:
+    """A small Ray for the tests of a module, which writes nothing in the home directory."""
+    ray = pytest.importorskip("ray")
+    before = os.environ.get("RAY_AUTH_TOKEN")
+    os.environ["RAY_AUTH_TOKEN"] = "0" * 64
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+            object_store_memory=128 * 2**20, _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+    yield
+    ray.shutdown()
+    if before is None:
+        del os.environ["RAY_AUTH_TOKEN"]
+    else:
+        os.environ["RAY_AUTH_TOKEN"] = before
