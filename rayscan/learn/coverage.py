@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 WALKERS = 1000
 SHARPNESS = 4.0
-STEPS = 150
+SURE = 0.95
+STEPS, LOSER_STEPS = 300, 60
+CLEAR = 1.5
 FIRST_STEPS = 600
 WAVES = (0, 64)
 BATCH = 256
@@ -72,6 +74,7 @@ class CoverageProposer:
         self.errors: list[Array] = []
         self.driver = 0
         self.width: Array = np.full(len(self.ladder.goal), 0.5)
+        self._sure = 0.0
         self._asked = self._initial_issued = self._draws = 0
         self._pool: Array = np.empty((0, d))
         self._gap: Array = np.empty(0)
@@ -114,38 +117,47 @@ class CoverageProposer:
         self._train(rng)
         self._judge()
         self._known = self.replay.best()
-        self._valid = self.replay.u[self.replay.valid]
-        hopped = (self.replay.rows.origin == Origin.LOCAL) & ~self.replay.valid
-        self._dead = self.replay.u[hopped]
+        self._survey()
         self.hops.survey(self._valid)
         self._restart(rng)
         self._pool = np.empty((0, self.d))
 
+    def _survey(self) -> None:
+        self._valid = self.replay.u[self.replay.valid]
+        self._dead = self.replay.u[(self.replay.rows.origin == Origin.LOCAL) & ~self.replay.valid]
+
     def _learnable(self) -> bool:
         """Return whether there is anything to tell good from bad by."""
-        if self.ladder.outputs and np.isfinite(self.replay.observables).all(axis=1).any():
-            return True
-        return bool(self.replay.valid.any())
+        return len(self.replay.best()) > 0
 
     def _train(self, rng: np.random.Generator) -> None:
-        steps = STEPS
+        steps = [STEPS // 2] * len(self.learners)
         if not self.learners:
-            steps = FIRST_STEPS
             self._make_learners(len(WAVES))
+            steps = [FIRST_STEPS] * len(self.learners)
+        elif self._lead() > CLEAR:
+            steps = [LOSER_STEPS] * len(self.learners)
+            steps[self.driver] = STEPS
         u, t, ok = self.replay.lesson()
-        batches = self.replay.batches(steps, BATCH, rng)
-        for learner in self.learners:
-            learner.train(u, t, ok, batches)
+        for learner, count in zip(self.learners, steps, strict=True):
+            learner.train(u, t, ok, self.replay.batches(count, BATCH, rng))
+
+    def _lead(self) -> float:
+        """Return by which factor the second best network errs more than the driver."""
+        if not self.ladder.outputs or len(self.errors[0]) < RECENT // 2:
+            return 1.0
+        sizes = sorted(float(np.median(error, axis=0).sum()) for error in self.errors)
+        return sizes[1] / max(sizes[0], 1e-12)
 
     def _make_learners(self, count: int) -> None:
-        from rayscan.learn.observable_net import Learner, ObservableNet, choose_device  # noqa: PLC0415 - loads torch
+        from rayscan.learn.observable_net import Learner, ObservableNet, choose_device
 
         device = choose_device(self.options.device)
         nets = [
             ObservableNet(self.d, self.ladder.outputs, self.options.hidden, waves=waves, seed=self.seed)
             for waves in WAVES[:count]
         ]
-        self.learners = [Learner(net, 2 * self.options.learning_rate, device) for net in nets]
+        self.learners = [Learner(net, 3 * self.options.learning_rate, device) for net in nets]
         self.errors = [np.empty((0, len(self.ladder.goal))) for _ in nets]
 
     def _judge(self) -> None:
@@ -163,6 +175,7 @@ class CoverageProposer:
         sparse = self._known[sparse_points(self._known, count, rng)]
         uniform = rng.random((8192, self.d))
         hits = uniform[np.log(rng.random(len(uniform))) < self._log_p(uniform)][: count // 2]
+        self._sure = float(min(np.log(SURE), np.quantile(log_p, 0.9) + np.log(SURE)))
         self.chains.restart(np.concatenate([sparse[: count - len(hits)], hits]), log_p, rng)
 
     def _log_p(self, u: Array, *, goal: bool = False) -> Array:
@@ -173,7 +186,8 @@ class CoverageProposer:
         return valid + self.ladder.log_probability(self.ladder.predicted(t), self.width, goal=goal)
 
     def _walked(self, u: Array) -> Array:
-        return SHARPNESS * self._log_p(u)
+        """Return the chains' log density: flat where the surrogate is as sure as it gets, falling fast below."""
+        return SHARPNESS * np.minimum(self._log_p(u) - self._sure, 0.0)
 
     # -- points out ---------------------------------------------------------------------------------------------
 
@@ -198,7 +212,9 @@ class CoverageProposer:
             taken = np.concatenate([np.reshape(pending, (-1, self.d)), initial.u])
             hops = self.hops.propose(self._valid, self._dead, rng.binomial(len(guided), self.hops.share), rng)
             walked = self._guided(len(guided) - len(hops), np.concatenate([taken, hops]), rng)
-            order = rng.permutation(len(guided))
+            # Should the chains be stuck, uniform points take the places that are left.
+            order = rng.permutation(len(hops) + len(walked))
+            guided = guided[: len(order)]
             u[guided] = np.concatenate([hops, walked])[order]
             origin[guided] = np.where(order < len(hops), Origin.LOCAL, Origin.CHAIN)
         uniform = origin == Origin.UNIFORM
@@ -241,6 +257,8 @@ class CoverageProposer:
         return np.diff(steps) > 0
 
     def _guided(self, n: int, taken: Array, rng: np.random.Generator) -> Array:
+        if not n:
+            return np.empty((0, self.d))
         if len(self._pool) < 3 * n:
             self._refill(n, rng)
         if len(taken):
@@ -248,20 +266,27 @@ class CoverageProposer:
         spread = n // 2
         first = farthest_points(self._pool, self._gap, spread)
         others = np.setdiff1d(np.arange(len(self._pool)), first)
-        second = rng.choice(others, n - spread, replace=False)
+        second = rng.choice(others, min(n - spread, len(others)), replace=False)
         chosen = np.concatenate([first, second])
         u = self._pool[chosen]
         keep = np.ones(len(self._pool), dtype=bool)
         keep[chosen] = False
         self._pool, self._gap = self._pool[keep], np.minimum(self._gap[keep], nearest_distance(self._pool[keep], u))
-        return u[rng.permutation(n)]
+        shuffled: Array = u[rng.permutation(len(u))]
+        return shuffled
 
     def _refill(self, n: int, rng: np.random.Generator) -> None:
         rounds = max(1, -(-4 * n // (WALKERS * SNAPSHOTS)))
-        self.chains.walk(self._walked, BURN_IN, BURN_IN, rng)
-        points, _ = self.chains.walk(self._walked, rounds * SNAPSHOTS * THINNING, THINNING, rng)
-        self._pool = points
-        self._gap = nearest_distance(points, self._known)
+        self._pool, self._gap = np.empty((0, self.d)), np.empty(0)
+        for _ in range(3):
+            self.chains.walk(self._walked, BURN_IN, BURN_IN, rng)
+            points, _ = self.chains.walk(self._walked, rounds * SNAPSHOTS * THINNING, THINNING, rng)
+            # A walker that has not moved since it was set on a known point, or since the last snapshot, is no news.
+            points = np.unique(np.concatenate([self._pool, points]), axis=0)
+            gap = nearest_distance(points, self._known)
+            self._pool, self._gap = points[gap > 0], gap[gap > 0]
+            if len(self._pool) >= n:
+                break
 
     def _rng(self) -> np.random.Generator:
         """Return a fresh stream: numbered, so that a resumed scan continues where it left off."""
@@ -272,24 +297,30 @@ class CoverageProposer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything but the rows."""
+        import torch
+
+        def plain(array: Array) -> Any:
+            return torch.from_numpy(np.array(array))
+
         return {
             "counters": [self.generation, self.driver, self._asked, self._initial_issued, self._draws],
-            "ladder": self.ladder.state_dict(),
-            "chains": self.chains.state_dict(),
+            "ladder": {name: plain(value) for name, value in self.ladder.state_dict().items()},
+            "chains": {"u": plain(self.chains.u)},
             "hops": self.hops.state_dict(),
             "learners": [learner.state_dict() for learner in self.learners],
-            "errors": list(self.errors),
-            "width": self.width,
-            "pool": self._pool,
-            "gap": self._gap,
-            "known": self._known,
+            "errors": [plain(error) for error in self.errors],
+            "sure": self._sure,
+            "width": plain(self.width),
+            "pool": plain(self._pool),
+            "gap": plain(self._gap),
+            "known": plain(self._known),
         }
 
     def load_state_dict(self, state: dict[str, Any], rows: Rows) -> None:
         """Return to a state, given the rows told until then in the same order."""
         self.generation, self.driver, self._asked, self._initial_issued, self._draws = map(int, state["counters"])
-        self.ladder.load_state_dict(state["ladder"])
-        self.chains.load_state_dict(state["chains"])
+        self.ladder.load_state_dict({name: np.array(value.tolist()) for name, value in state["ladder"].items()})
+        self.chains.load_state_dict({"u": state["chains"]["u"].numpy().copy()})
         self.hops.load_state_dict(state["hops"])
         self.replay = Replay(self.d, self.target, self.ladder)
         if len(rows):
@@ -297,7 +328,9 @@ class CoverageProposer:
         self._make_learners(len(state["learners"]))
         for learner, saved in zip(self.learners, state["learners"], strict=True):
             learner.load_state_dict(saved)
-        self.errors = [np.array(error) for error in state["errors"]]
+        self._sure = float(state["sure"])
+        self.errors = [error.numpy().copy() for error in state["errors"]]
+        self._survey()
         self.width, self._pool, self._gap, self._known = (
-            np.array(state[name]) for name in ("width", "pool", "gap", "known")
+            state[name].numpy().copy() for name in ("width", "pool", "gap", "known")
         )

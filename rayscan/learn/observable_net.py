@@ -58,7 +58,7 @@ class ObservableNet(nn.Module):
 
 def _linear(inputs: int, outputs: int, gain: float, rng: np.random.Generator) -> nn.Linear:
     # Filled from our own generator, because torch's default initialisation would use (and move) the global one.
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         weight = rng.normal(size=(outputs, inputs)) * gain / math.sqrt(inputs)
         layer.weight.copy_(torch.from_numpy(weight.astype(np.float32)))
@@ -83,7 +83,7 @@ class Learner:
         self.device = torch.device(device)
         self.net = net.to(self.device)
         self.learning_rate = learning_rate
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=learning_rate)
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=learning_rate, fused=True)
 
     def train(self, u: Array, t: Array, ok: Array, batches: NDArray[np.int64]) -> float:
         """Take one gradient step per row of `batches`.

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from rayscan.learn.coverage import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
-
 from tests.benchmarks.metrics import Coverage, measure
 from tests.benchmarks.problems import PROBLEMS, Problem
 
@@ -145,7 +145,8 @@ def run(
             if isinstance(proposer, CoverageProposer):
                 errors = [float(np.median(e, axis=0).sum()) if len(e) else 9.0 for e in proposer.errors]
                 local = rows.origin == Origin.LOCAL
-                state = f"hops {rows.valid[local].sum()}/{local.sum()} driver {proposer.driver} width {proposer.width} errors {np.round(errors, 3)}"
+                state = f"hops {rows.valid[local].sum()}/{local.sum()} "
+                state += f"driver {proposer.driver} width {proposer.width} errors {np.round(errors, 3)}"
             print(f"{result.total:6d} {result.valid:6d} chain {share:.3f} {seconds:5.2f} s {state}", flush=True)
         if result.valid >= goal or result.total >= budget:
             break

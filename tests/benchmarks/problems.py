@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import ortho_group
+
 from rayscan.constraints import Above, Window
 from rayscan.target import Target
-from scipy.stats import ortho_group
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -111,7 +112,8 @@ def stop_sector_mh(tan_beta: Array, m_a: Array, a_t: Array, m_q3: Array, m_u3: A
         k = 3 * g_f * m_top**4 / (2 * math.sqrt(2) * math.pi**2 * s**2)
         dd = (m_a * s) ** 2 + (m_z * c) ** 2 + k * (mu * x_t) ** 2 * g
         du = -(m_a**2 + m_z**2) * s * c - k * mu * x_t * (f + a_t * x_t * g)
-        uu = (m_a * c) ** 2 + (m_z * s) ** 2 + k * (np.log(m1 * m2 / m_top**4) + 2 * a_t * x_t * f + (a_t * x_t) ** 2 * g)
+        mixing = 2 * a_t * x_t * f + (a_t * x_t) ** 2 * g
+        uu = (m_a * c) ** 2 + (m_z * s) ** 2 + k * (np.log(m1 * m2 / m_top**4) + mixing)
         return np.sqrt((dd + uu) / 2 - np.sqrt((dd - uu) ** 2 / 4 + du**2))
 
 
@@ -185,7 +187,9 @@ def eggbox4() -> Problem:
 def ellipsoids6() -> Problem:
     """Return three small rotated ellipsoids in six dimensions, aspect ratio ten, together about 1e-5 of the volume."""
     rng = np.random.default_rng(2412)
-    centres = np.array([[0.25, 0.3, 0.7, 0.4, 0.6, 0.5], [0.7, 0.72, 0.3, 0.65, 0.3, 0.35], [0.7, 0.3, 0.65, 0.3, 0.7, 0.7]])
+    centres = np.array(
+        [[0.25, 0.3, 0.7, 0.4, 0.6, 0.5], [0.7, 0.72, 0.3, 0.65, 0.3, 0.35], [0.7, 0.3, 0.65, 0.3, 0.7, 0.7]]
+    )
     frames = ortho_group.rvs(6, size=3, random_state=rng)
     axes = 0.022 * 10 ** np.linspace(0, 1, 6)
     ball = math.pi**3 / 6
