@@ -23,7 +23,7 @@ logger = logging.getLogger("rayscan")
 
 POLL = 0.5
 """Seconds between two looks at the driver."""
-MAX_REVIVALS = 5
+MAX_REVIVALS = 4
 """Drivers that may die without a new row in between."""
 LOCK_PATIENCE = 20.0
 """Seconds that a dead driver may go on holding the run directory."""
@@ -110,9 +110,11 @@ class RayClient:
         """Open the run directory and start the evaluators.
 
         A driver that was killed a moment ago, here or by the end of the script before this one, may still hold the
-        directory: it is waited for.
+        directory: it is waited for. One that dies while it opens is replaced.
         """
-        end = time.monotonic() + LOCK_PATIENCE
+        from ray.exceptions import RayActorError
+
+        end, deaths = time.monotonic() + LOCK_PATIENCE, 0
         while True:
             try:
                 return self._open()
@@ -121,10 +123,15 @@ class RayClient:
                 if time.monotonic() > end:
                     raise
                 time.sleep(POLL)
+            except RayActorError as error:
+                self._kill()
+                deaths += 1
+                if deaths >= MAX_REVIVALS:
+                    msg = f"the driver died {deaths} times before it could open the run; the last time: {error}"
+                    raise ClusterError(msg) from error
 
     def _open(self) -> Progress:
         import ray
-        from ray.exceptions import RayActorError
 
         from rayscan.engine.cluster import connect
         from rayscan.engine.driver import start_driver
@@ -139,11 +146,7 @@ class RayClient:
                 "the driver has not started yet; it needs %g CPU of the cluster, and a slow machine needs a while",
                 cluster.driver_cpus,
             )
-        try:
-            progress: Progress = _unwrap(ray.get(opening))
-        except RayActorError as error:
-            msg = f"the driver could not be started: {error}"
-            raise ClusterError(msg) from error
+        progress: Progress = _unwrap(ray.get(opening))
         return progress
 
     def run(self, goal: Goal, follow: Follow, stopping: Stopping) -> Progress:

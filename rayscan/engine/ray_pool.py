@@ -26,7 +26,7 @@ from rayscan.tools.workshop import sweep
 DEPTH, MOST_DEPTH = 2, 4
 """Chunks in the hands of an evaluator: one in work and at least one to go on with."""
 AHEAD_SECONDS = 1.5
-"""Work that an evaluator should have at hand beyond its present chunk: a refit may keep the driver busy for a moment."""
+"""Work that an evaluator should have at hand beyond its present chunk: a refit may keep the driver busy."""
 CHUNK_SECONDS = 0.5
 """Work per chunk. Longer chunks would delay the end of a scan, shorter ones the driver."""
 MAX_CHUNK = 4096

@@ -67,7 +67,7 @@ class Script:
 
 
 class FakePool:
-    """Answers each point after as many calls of `collect` as `delay` says (None: never), a point a call and evaluator."""
+    """Answers each point after as many calls of `collect` as `delay` says (None: never)."""
 
     def __init__(self, size: int = 2, delay: Callable[[int], int | None] = lambda point_id: 1) -> None:
         self.size, self.lost, self.notice, self.delay = size, 0, "", delay

@@ -43,7 +43,8 @@ def test_ids_are_consecutive_and_points_physical(new: Callable[..., Ledger]) -> 
     first, second = ledger.issue(proposals(3)), ledger.issue(proposals(2))
     assert [*first.point_id, *second.point_id] == [0, 1, 2, 3, 4]
     assert np.allclose(first.x, proposals(3).u)
-    assert ledger.under_way == 5 and ledger.issued == 5
+    assert ledger.under_way == 5
+    assert ledger.issued == 5
 
 
 def test_a_row_holds_where_its_point_came_from(new: Callable[..., Ledger]) -> None:
@@ -53,16 +54,22 @@ def test_a_row_holds_where_its_point_came_from(new: Callable[..., Ledger]) -> No
     points = ledger.issue(Proposals(places, np.full(2, 3, np.int8), np.full(2, 2.0), np.full(2, 0.5), 7))
     row = ledger.close(answer(points))
     assert row["valid"].tolist() == [True, False]
-    assert row["origin"].tolist() == [3, 3] and row["density"].tolist() == [2.0, 2.0]
-    assert row["generation"].tolist() == [7, 7] and row["worker"] == ["w", "w"]
-    assert ledger.valid == 1 and ledger.evaluations == 2 and ledger.under_way == 0
+    assert row["origin"].tolist() == [3, 3]
+    assert row["density"].tolist() == [2.0, 2.0]
+    assert row["generation"].tolist() == [7, 7]
+    assert row["worker"] == ["w", "w"]
+    assert ledger.valid == 1
+    assert ledger.evaluations == 2
+    assert ledger.under_way == 0
 
 
 def test_failures_are_rows_that_are_never_valid(new: Callable[..., Ledger]) -> None:
     """A failed point counts as an evaluation, is not valid, and its penalty is unknown."""
     ledger = new()
     row = ledger.close(answer(ledger.issue(proposals(3)), Status.TIMEOUT))
-    assert not row["valid"].any() and np.isnan(row["penalty"]).all() and (row["likelihood"] == 0).all()
+    assert not row["valid"].any()
+    assert np.isnan(row["penalty"]).all()
+    assert (row["likelihood"] == 0).all()
     assert ledger.statuses == {int(Status.TIMEOUT): 3}
 
 
@@ -72,8 +79,10 @@ def test_a_second_answer_is_dropped_and_counted(new: Callable[..., Ledger]) -> N
     points = ledger.issue(proposals(3))
     ledger.close(answer(points[:1]))
     row = ledger.close(answer(points))
-    assert row["point_id"].tolist() == [1, 2] and row["kept"] == [{}, {}]
-    assert ledger.duplicates == 1 and ledger.evaluations == 3
+    assert row["point_id"].tolist() == [1, 2]
+    assert row["kept"] == [{}, {}]
+    assert ledger.duplicates == 1
+    assert ledger.evaluations == 3
 
 
 def test_lost_ids_are_given_out_first(new: Callable[..., Ledger]) -> None:
@@ -81,7 +90,8 @@ def test_lost_ids_are_given_out_first(new: Callable[..., Ledger]) -> None:
     ledger = new(next_id=10, gaps=[3, 7])
     assert ledger.issued == 8
     assert ledger.issue(proposals(4)).point_id.tolist() == [3, 7, 10, 11]
-    assert ledger.issued == 12 and ledger.next_id == 12
+    assert ledger.issued == 12
+    assert ledger.next_id == 12
 
 
 def test_given_back_points_keep_their_ids(new: Callable[..., Ledger]) -> None:
@@ -92,7 +102,8 @@ def test_given_back_points_keep_their_ids(new: Callable[..., Ledger]) -> None:
     given = ledger.give_back()
     assert ledger.under_way == 0
     again = [ledger.issue(batch, ids, attempt=2) for batch, ids in given]
-    assert [int(p.point_id[0]) for p in again] == [0, 2] and all(p.attempt[0] == 2 for p in again)
+    assert [int(p.point_id[0]) for p in again] == [0, 2]
+    assert all(p.attempt[0] == 2 for p in again)
     assert np.array_equal(np.concatenate([p.x for p in again]), points.x[[0, 2]])
     assert ledger.next_id == 3
 
@@ -128,7 +139,8 @@ def test_rows_of_an_earlier_session_are_told_from_where_it_was(new: Callable[...
     old.close(answer(old.issue(proposals(6))))
     rows = old.tell(FOREVER)
     ledger = new(rows=rows, told=4, next_id=6)
-    assert ledger.evaluations == 6 and ledger.valid == old.valid
+    assert ledger.evaluations == 6
+    assert ledger.valid == old.valid
     assert ledger.tell(FOREVER).point_id.tolist() == [4, 5]
 
 
@@ -151,7 +163,8 @@ def test_every_row_is_told_exactly_once(data: st.DataObject) -> None:
         elif action == "answer" and open_points:
             ledger.close(answer(open_points.pop(data.draw(st.integers(0, len(open_points) - 1)))))
         elif action == "tell":
-            assert ledger.tellable(horizon) == len(rows := ledger.tell(horizon))
+            tellable, rows = ledger.tellable(horizon), ledger.tell(horizon)
+            assert len(rows) == tellable
             assert (np.diff(rows.point_id) > 0).all()
             told += rows.point_id.tolist()
         elif action == "give back":
@@ -159,4 +172,5 @@ def test_every_row_is_told_exactly_once(data: st.DataObject) -> None:
     for points in open_points:
         ledger.close(answer(points))
     told += ledger.tell(horizon).point_id.tolist()
-    assert sorted(told) == list(range(ledger.next_id)) and ledger.evaluations == ledger.next_id
+    assert sorted(told) == list(range(ledger.next_id))
+    assert ledger.evaluations == ledger.next_id

@@ -35,7 +35,8 @@ def test_exactly_as_many_points_as_asked_for(bench: Any, goal: int, deterministi
     """The number of evaluations is the goal, each id has one row, whether or not it falls on a round's end."""
     loop = bench.open(deterministic=deterministic)
     progress = loop.run(Goal(evaluations=goal))
-    assert progress.state == f"done: {goal} evaluations" and progress.evaluations == goal
+    assert progress.state == f"done: {goal} evaluations"
+    assert progress.evaluations == goal
     assert ids(bench.close()) == list(range(goal))
 
 
@@ -91,7 +92,8 @@ def test_one_straggler_does_not_stop_the_others(bench: Any, make_pool: Any) -> N
     loop.watcher = watch
     started = time.monotonic()
     loop.run(Goal(evaluations=1000, seconds=20.0))
-    assert finished.is_set() and time.monotonic() - started < 15
+    assert finished.is_set()
+    assert time.monotonic() - started < 15
     assert len(bench.proposer.refits) > 5
     assert 5 not in ids(bench.close())
 
@@ -100,7 +102,8 @@ def test_valid_points_end_a_scan(bench: Any) -> None:
     """A scan for valid points ends when it has them, and keeps what was under way."""
     progress = bench.open().run(Goal(valid=20))
     table = bench.close()
-    assert progress.valid >= 20 and table["valid"].to_numpy().sum() == progress.valid
+    assert progress.valid >= 20
+    assert table["valid"].to_numpy().sum() == progress.valid
     assert ids(table) == list(range(len(table)))
 
 
@@ -116,7 +119,8 @@ def test_a_time_limit_ends_a_scan_and_its_drain(bench: Any, make_pool: Any) -> N
     started = time.monotonic()
     progress = bench.open(pool, drain=0.2).run(Goal(seconds=0.5))
     assert time.monotonic() - started < 5
-    assert progress.state == "done: 0.5 s" and sorted(pool.abandoned) == [30, 31, 32, 33]
+    assert progress.state == "done: 0.5 s"
+    assert sorted(pool.abandoned) == [30, 31, 32, 33]
     assert ids(bench.close()) == list(range(30))
 
 
@@ -128,7 +132,8 @@ def test_a_stop_finishes_what_is_under_way(bench: Any, make_pool: Any) -> None:
     loop = bench.open(make_pool(size=3, delay=lambda i: 5), drain=30.0)
     loop.watcher = lambda progress: loop.stop() if progress.evaluations >= 12 else None
     progress = loop.run(Goal(evaluations=1000))
-    assert progress.state == "done: stopped" and progress.evaluations == bench.ledger.next_id < 30
+    assert progress.state == "done: stopped"
+    assert progress.evaluations == bench.ledger.next_id < 30
     assert ids(bench.close()) == list(range(progress.evaluations))
 
 
@@ -139,11 +144,13 @@ def test_a_stop_now_leaves_what_is_under_way_to_the_next_run(bench: Any, make_po
     loop.watcher = lambda progress: loop.stop(now=True) if progress.evaluations >= 12 else None
     loop.run(Goal(evaluations=1000))
     left = sorted(pool.abandoned)
-    assert left and pool.submitted[-len(left) :] == left
+    assert left
+    assert pool.submitted[-len(left) :] == left
     seen = len(pool.submitted)
     loop.watcher = None
     loop.run(Goal(evaluations=40))
-    assert pool.submitted[seen : seen + len(left)] == left and pool.attempts[left[0]] == 2
+    assert pool.submitted[seen : seen + len(left)] == left
+    assert pool.attempts[left[0]] == 2
     assert ids(bench.close()) == list(range(40))
 
 
@@ -239,7 +246,11 @@ def test_a_stop_now_on_a_full_disk_says_what_is_lost(bench: Any, monkeypatch: py
     with sick_disk(bench.path) as sick:
         sick.clear()
         loop.watcher = lambda progress: (
-            loop.stop(now=True) if progress.state.startswith("paused") else sick.set() if progress.evaluations > 9 else None
+            loop.stop(now=True)
+            if progress.state.startswith("paused")
+            else sick.set()
+            if progress.evaluations > 9
+            else None
         )
         with pytest.raises(StoreError, match="No space left"):
             loop.run(Goal(evaluations=60))

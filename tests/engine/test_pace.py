@@ -33,7 +33,10 @@ def outcomes(n: int, seconds: float, host: str = "h") -> Outcomes:
 def test_nothing_is_known_at_first() -> None:
     """Before the first result nobody is the bottleneck, and the reserve is a generation."""
     pace = Pace(8)
-    assert not pace.tool_bound(300) and pace.reserve(300) == 300 and pace.rate == 0.0 and pace.busy == 0.0
+    assert not pace.tool_bound(300)
+    assert pace.reserve(300) == 300
+    assert pace.rate == 0.0
+    assert pace.busy == 0.0
 
 
 def test_slow_tools_are_the_bottleneck_and_get_a_reserve(clock: Clock) -> None:
@@ -51,7 +54,8 @@ def test_fast_tools_wait_for_the_learner(clock: Clock) -> None:
     pace.came_back(outcomes(10, 0.001))
     assert not pace.tool_bound(300), "a first refit is expected to take some time"
     pace.learned(5.0)
-    assert not pace.tool_bound(300) and pace.reserve(300) == 0
+    assert not pace.tool_bound(300)
+    assert pace.reserve(300) == 0
 
 
 def test_the_reserve_is_limited(clock: Clock) -> None:
@@ -70,7 +74,8 @@ def test_one_quick_refit_does_not_fool_the_reserve(clock: Clock) -> None:
     pace.learned(1.0)
     assert pace.expected == pytest.approx(8.0)
     pace.learned(20.0)
-    assert pace.expected == 20.0 and pace.lesson_seconds == 20.0
+    assert pace.expected == 20.0
+    assert pace.lesson_seconds == 20.0
 
 
 def test_points_that_the_pool_gave_up_do_not_count_as_work(clock: Clock) -> None:

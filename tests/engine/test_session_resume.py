@@ -39,10 +39,13 @@ print("done" if not scan.interrupted else "interrupted", flush=True)
 VOLATILE = {"issued", "started", "ended", "host", "worker", "attempt", "stages"}
 
 
-def start(out: Path, scratch: Path, *, deterministic: bool, goal: int = 90, pause: float = 0.0) -> subprocess.Popen[str]:
+def start(
+    out: Path, scratch: Path, *, deterministic: bool, goal: int = 90, pause: float = 0.0
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", SCRIPT, str(out), str(scratch), str(deterministic), str(goal), str(pause)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert process.stdout is not None and process.stdout.readline() == "go\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == "go\n"
     return process
 
 
@@ -102,7 +105,8 @@ def test_a_signal_ends_a_scan_cleanly(tmp_path: Path, number: signal.Signals) ->
     process.send_signal(number)
     assert finish(process) == "interrupted"
     rows = rs.open_run(tmp_path / "run").table["point_id"].to_pylist()
-    assert rows and rows == list(range(len(rows)))
+    assert rows
+    assert rows == list(range(len(rows)))
     assert clean(tmp_path / "scratch")
 
 
@@ -118,7 +122,8 @@ def test_a_second_signal_ends_a_point_that_hangs(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
     assert finish(process) == "interrupted"
-    assert time.monotonic() - started < 10 and rows_of(tmp_path / "run") == 0
+    assert time.monotonic() - started < 10
+    assert rows_of(tmp_path / "run") == 0
     assert finish(start(tmp_path / "run", tmp_path / "scratch", deterministic=False, goal=50)) == "done"
     assert rs.open_run(tmp_path / "run").table["point_id"].to_pylist() == list(range(50))
     assert clean(tmp_path / "scratch")
