@@ -32,11 +32,14 @@ CHUNK_SECONDS = 0.5
 MAX_CHUNK = 4096
 POISON_AFTER = 3
 """Evaluators that a point may kill, alone, before it is set aside."""
-SPAWN_WAVE = 16
-"""Evaluators started at once: a storm of them hurts shared file systems."""
+SPAWN_WAVE, WAVE_SECONDS = 16, 30.0
+"""Evaluators started at once: a storm of them hurts shared file systems. One that takes longer than these seconds waits
+for a place in the cluster, and holds up no other."""
 HOPELESS_AFTER, HOPELESS_LATER = 4, 8
 """Evaluators in a row that do not start, while no other works, after which the scan gives up: at first, and once some
 have worked, when a node or a file system may just be away."""
+GRACE_SECONDS = 5.0
+"""Seconds beyond a tool's deadline before silence is a hang: news of a death may take that long on a busy machine."""
 CLOSE_SECONDS = 5.0
 """Seconds that evaluators get to close their tool."""
 SILENCE = 20.0
@@ -101,6 +104,7 @@ class _Seat:
     open: bool = False
     failures: int = 0
     not_before: float = 0.0
+    started: float = 0.0
     claims: deque[_Claim] = field(default_factory=deque)
 
     def takes(self, depth: int, *, alone: bool) -> bool:
@@ -282,14 +286,14 @@ class RayPool:
 
     def _fill_seats(self) -> None:
         now = time.monotonic()
-        starting = sum(seat.ready is not None for seat in self._seats)
+        starting = sum(seat.ready is not None and now - seat.started < WAVE_SECONDS for seat in self._seats)
         for seat in self._seats:
             if seat.actor is None and now >= seat.not_before and starting < SPAWN_WAVE:
                 tool, parameters, run_id = self._arguments
                 seat.actor = self._actor_class.remote(
                     tool, parameters, run_id, seat.index, seat.incarnation, self._scratch
                 )
-                seat.ready = seat.actor.ready.remote()
+                seat.ready, seat.started = seat.actor.ready.remote(), now
                 starting += 1
 
     def _bury(self, seat: _Seat, error: BaseException | None, overdue: bool = False) -> None:
@@ -349,7 +353,7 @@ class RayPool:
             return
         now = time.monotonic()
         for seat in self._seats:
-            if seat.claims and now - seat.claims[0].touched > self._tool.deadline:
+            if seat.claims and now - seat.claims[0].touched > self._tool.deadline + GRACE_SECONDS:
                 self._bury(seat, None, overdue=True)
 
     def _explain_silence(self) -> None:
