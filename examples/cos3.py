@@ -35,7 +35,7 @@ def scan(surrogate: str, proposal: str, arguments: argparse.Namespace) -> tuple[
     """Run one method; return its valid points (n, 3), the in-target count of each step, and the seconds it took."""
     edge = 10 * math.pi
     settings = {
-        **rs.presets.paper_3d,
+        **rs.presets.paper_cos3,
         "surrogate": surrogate,
         "proposal": proposal,
         "selection": arguments.selection,
