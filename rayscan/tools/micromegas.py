@@ -27,7 +27,7 @@ _NOT_BRACKETED = r"(?:\s*\[[^\]]*\])?"
 _CROSS_SECTION = rf"^\s*@nucleon\s+SI\s+({NUMBER}){_NOT_BRACKETED}\s+SD\s+({NUMBER})"
 _AMPLITUDE = rf"^\s*@nucleon:\s+SI\s+({NUMBER}){_NOT_BRACKETED}\s+SD\s+({NUMBER})"
 _CALCULATION_FAILED = re.compile(
-    r"can\s?not calculate|can't calculate|charged|is not a? ?neutral|no DM|mass.*problem", re.IGNORECASE
+    r"can\s?not calculate|can't calculate|charged|is not a? ?neutral|color particle|no DM|mass.*problem", re.IGNORECASE
 )
 
 #: What can be read by name: a pattern of standard output and the group with the number.
