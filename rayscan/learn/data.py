@@ -22,6 +22,7 @@ class Origin(enum.IntEnum):
     LOCAL = 4
     CHAIN = 5
     FLOW = 6
+    AUDIT = 7
 
     @property
     def label(self) -> str:
