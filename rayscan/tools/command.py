@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rayscan.errors import ConfigError, ToolError
 from rayscan.space import check_name
 from rayscan.tools.base import Outcome, Stage, Status, Tool
+from rayscan.tools.input_file import absolute
 from rayscan.tools.inputs import as_input
 from rayscan.tools.limits import Limits
 from rayscan.tools.outputs import STREAMS, Outputs, Stamp, stamp
@@ -123,7 +124,7 @@ class Command(Tool):
         if timeout is not None:
             self.limits = dataclasses.replace(self.limits, timeout=timeout)
         self.success = as_success(success, self._default_success())
-        self.private = {key: Path(path).expanduser().absolute() for key, path in (private or {}).items()}
+        self.private = {key: absolute(path, base) for key, path in (private or {}).items()}
         self.cwd = cwd
         self.keep: Keep = keep
         self.keep_files = tuple(keep_files)
