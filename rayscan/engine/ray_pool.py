@@ -300,7 +300,8 @@ class RayPool:
         """Mark the evaluator dead, make sure that it is, and see to the points it still owed."""
         claims, was_open = seat.claims, seat.open
         self._vacate(seat)
-        seat.failures += 1
+        # What a tool complains of when it is opened seldom passes by itself.
+        seat.failures += 2 if isinstance(error, ToolError) else 1
         seat.not_before = time.monotonic() + (0.0 if seat.failures < 2 else min(30.0, 0.25 * 2**seat.failures))
         hopeless = HOPELESS_LATER if self._worked else HOPELESS_AFTER
         if not was_open and seat.failures >= hopeless and not any(other.open for other in self._seats):

@@ -99,12 +99,12 @@ def test_a_function_that_cannot_travel_is_refused(arguments: dict[str, Any]) -> 
 @pytest.mark.timeout(200)
 def test_nothing_is_lost_whatever_dies(arguments: dict[str, Any]) -> None:
     """Dying evaluators, poison, hangs and a killed driver: one row a point, right values, poison set aside."""
-    tool = Frail(total(0.02), deaths=0.02, poison=0.008, hangs=0.008, deadline=1.0, seed=7)
+    tool = Frail(total(0.02), deaths=0.02, poison=0.01, hangs=0.01, deadline=1.0, seed=7)
     scan = rs.Scan(tool=tool, **{**arguments, "evaluators": 4, "max_tool_errors": 1.0})
-    with DriverKiller(arguments["out"], every=(2.0, 3.0), times=1, seed=2) as killer:
-        table = scan.run(evaluations=300, progress=None).table
+    with DriverKiller(arguments["out"], every=(1.5, 2.5), times=1, seed=2) as killer:
+        table = scan.run(evaluations=200, progress=None).table
     assert len(killer.killed) == 1
-    check(table, 300)
+    check(table, 200)
     status = np.array(table["status"].to_pylist())
     places = [{"a": a, "b": b} for a, b in zip(table["a"].to_pylist(), table["b"].to_pylist(), strict=True)]
     poison, hanging = np.array([tool.is_poison(p) for p in places]), np.array([tool.is_hanging(p) for p in places])
@@ -113,7 +113,7 @@ def test_nothing_is_lost_whatever_dies(arguments: dict[str, Any]) -> None:
     assert (status[poison] == "poison").all()
     assert (status[hanging] == "timeout").all()
     # Three random deaths at one point are poison to the pool, too: one point in 125,000.
-    assert (status[~poison & ~hanging] == "ok").sum() == 300 - poison.sum() - hanging.sum()
+    assert (status[~poison & ~hanging] == "ok").sum() == 200 - poison.sum() - hanging.sum()
     assert scan.progress().lost > 0
 
 
