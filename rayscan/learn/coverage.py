@@ -79,6 +79,7 @@ class CoverageProposer:
         self._pool: Array = np.empty((0, d))
         self._gap: Array = np.empty(0)
         self._known: Array = np.empty((0, d))
+        self._seen: set[bytes] = set()
         self._valid: Array = np.empty((0, d))
         self._dead: Array = np.empty((0, d))
         self._sobol: Array | None = None
@@ -91,7 +92,7 @@ class CoverageProposer:
             return
         hopped = rows.origin == Origin.LOCAL
         self.hops.learn(rows.u[hopped], rows.valid[hopped], self._valid)
-        self.replay.add(rows)
+        self._remember(rows)
         if not self.learners or not self.ladder.outputs:
             return
         truth = self.ladder.scaled(self.ladder.quantities(rows.observables[:, self.ladder.columns]))
@@ -102,6 +103,10 @@ class CoverageProposer:
             t, _ = learner.predict(rows.u[proposed])
             error = np.abs(self.ladder.predicted(t) - truth[proposed])
             self.errors[k] = np.concatenate([self.errors[k], error])[-RECENT:]
+
+    def _remember(self, rows: Rows) -> None:
+        self.replay.add(rows)
+        self._seen.update(point.tobytes() for point in np.ascontiguousarray(rows.u))
 
     def refit(self) -> None:
         """Train on what is known, choose the network that drives, and set the chains going from sparse places."""
@@ -281,10 +286,10 @@ class CoverageProposer:
         for _ in range(3):
             self.chains.walk(self._walked, BURN_IN, BURN_IN, rng)
             points, _ = self.chains.walk(self._walked, rounds * SNAPSHOTS * THINNING, THINNING, rng)
-            # A walker that has not moved since it was set on a known point, or since the last snapshot, is no news.
+            # A walker may stand where it was evaluated before, or not have moved since the last snapshot.
             points = np.unique(np.concatenate([self._pool, points]), axis=0)
-            gap = nearest_distance(points, self._known)
-            self._pool, self._gap = points[gap > 0], gap[gap > 0]
+            self._pool = points[[point.tobytes() not in self._seen for point in points]]
+            self._gap = nearest_distance(self._pool, self._known)
             if len(self._pool) >= n:
                 break
 
@@ -323,8 +328,9 @@ class CoverageProposer:
         self.chains.load_state_dict({"u": state["chains"]["u"].numpy().copy()})
         self.hops.load_state_dict(state["hops"])
         self.replay = Replay(self.d, self.target, self.ladder)
+        self._seen.clear()
         if len(rows):
-            self.replay.add(rows)
+            self._remember(rows)
         self._make_learners(len(state["learners"]))
         for learner, saved in zip(self.learners, state["learners"], strict=True):
             learner.load_state_dict(saved)

@@ -69,6 +69,8 @@ class Hops:
         c = np.where(far, c, close[np.arange(TRIPLES), rng.integers(1, min(8, n), TRIPLES)])
         trial = start + known[b] - known[c]
         trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
+        # a + b - c equals b + a - c up to the last digit, and few points give the same triple more than once.
+        trial = trial[np.unique(np.round(trial, 9), axis=0, return_index=True)[1]]
         gap, _ = tree.query(trial)
         fresh, gap = trial[gap > self.reach], gap[gap > self.reach]
         if len(dead) and len(fresh):

@@ -24,7 +24,9 @@ Function = Callable[[Array], Array]
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Smaller minibatches and fewer walkers: the problems here are easy."""
+    """Smaller minibatches, fewer steps and walkers: the problems here are easy."""
+    monkeypatch.setattr(coverage, "STEPS", 120)
+    monkeypatch.setattr(coverage, "FIRST_STEPS", 300)
     monkeypatch.setattr(coverage, "BATCH", 128)
     monkeypatch.setattr(coverage, "WALKERS", 300)
 
@@ -98,13 +100,13 @@ def test_both_of_two_separated_islands_are_found() -> None:
 
 
 def test_a_rare_target_is_reached_from_the_penalty() -> None:
-    """A target of 5e-6 of the volume, which 1,200 uniform points would miss 99 times in 100, is found."""
+    """A target of 5e-6 of the volume, which 1,500 uniform points would miss 99 times in 100, is found."""
 
     def distance(u: Array) -> Array:
         return np.linalg.norm((u - [0.31, 0.62, 0.43, 0.74]) * [1, 2, 1, 2], axis=1)[:, None]
 
     target = Target(y=(-1.0, 0.045))
-    rows = scan(make(4, target, ("y",)), distance, target, ("y",), 12)
+    rows = scan(make(4, target, ("y",)), distance, target, ("y",), 15)
     assert rows.valid.sum() >= 5
 
 
