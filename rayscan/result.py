@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
+    from rayscan.diagnostics import Diagnostics
     from rayscan.plot import Plots
+    from rayscan.volume import Volume
 
 
 class ScanResult:
@@ -65,6 +69,40 @@ class ScanResult:
     def acceptance(self) -> float:
         """The valid share of all evaluations."""
         return self.valid.num_rows / self.table.num_rows if self.table.num_rows else 0.0
+
+    def volume(self) -> Volume:
+        """Return the valid fraction of the prior, with its error; see `rayscan.volume.estimate_volume`."""
+        from rayscan.volume import estimate_volume
+
+        rows = self._rows
+        return estimate_volume(rows["origin"], rows["density"], rows["valid"])
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Weights ``(n,)`` of the rows of `valid` that make them a sample of the prior within the target.
+
+        Their mean is 1; for their accuracy see `rayscan.weights.prior_weights`.
+        """
+        from rayscan.weights import prior_weights
+
+        return prior_weights(**self._rows)
+
+    def diagnostics(self) -> Diagnostics:
+        """Return how the scan went, what it covers, and whether it still finds new territory; print it to read it."""
+        from rayscan.diagnostics import diagnose
+
+        return diagnose(**self._rows)
+
+    @cached_property
+    def _rows(self) -> dict[str, NDArray[Any]]:
+        from rayscan.store.arrays import ORIGIN_CODES, codes, column, unit_points
+
+        return {
+            "u": unit_points(self.table, self._run.schema.d),
+            "origin": codes(self.table, "origin", ORIGIN_CODES),
+            "density": column(self.table, "density"),
+            "valid": column(self.table, "valid").astype(bool),
+        }
 
     @property
     def plot(self) -> Plots:

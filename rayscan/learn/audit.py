@@ -29,7 +29,7 @@ HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
 
 
 class Audit:
-    """A mixture of Gaussians around known valid points, each cut off at the faces of the unit cube, plus a uniform part.
+    """A mixture of Gaussians around known valid points, each cut off at the cube's faces, plus a uniform part.
 
     Parameters
     ----------
@@ -179,7 +179,8 @@ class Audit:
         """
         centre = np.array(state["centre"], dtype=np.float64)
         if centre.ndim != 2 or centre.shape[1] != self.d:
-            msg = f"audit: the saved centres have shape {centre.shape}; expected (M, {self.d}). Resume with the same parameters"
+            shape = f"audit: the saved centres have shape {centre.shape}; expected (M, {self.d})"
+            msg = f"{shape}. Resume with the same parameters"
             raise ConfigError(msg)
         self._fitted, self._centre = int(state["fitted"]), centre
         self._factor = np.array(state["factor"], dtype=np.float64)

@@ -3,8 +3,8 @@
 A plain loop instead of a scan: a Sobol start of K points, then rounds of K with a tenth of them blind, half uniform and
 half from the audit once there are 50 valid points. In place of what the chains would find, each round brings points of
 the valid region, more and more of it as the scan grows, and denser at one end: the audit must cope with a sample whose
-density nobody knows. Prints mean and width of (estimate - truth) / error over the seeds, which should be 0 ± 0.3 and 0.7
-to 1.4, the mean of estimate / truth, and the relative error claimed.
+density nobody knows. Prints mean and width of (estimate - truth) / error over the seeds, which should be 0 ± 0.3 and
+0.7 to 1.4, the mean of estimate / truth, and the relative error claimed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,244 @@
+"""How a scan went and whether it is still finding new territory, from its table alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from rayscan.learn.data import Array, Origin
+from rayscan.volume import Volume, estimate_volume, importance
+from rayscan.weights import effective_size, prior_weights
+
+GOALS = (10, 100, 1000, 10_000)
+RECENT = 1000
+SEGMENTS = 10
+LATE = 2
+"""Segments at the end that decide whether the scan still finds something new."""
+ENOUGH = 50
+"""Valid points below which nothing is said about saturation."""
+MOST = 20_000
+"""Valid points looked at, evenly spaced in the order of issue: bounds the cost."""
+LINKS, SCALE, LINK = 10, 5, 1.5
+"""Two points are linked if one is among the nearest `LINKS` of the other and nearer than `LINK` times the distances of
+both to their neighbours number `SCALE`."""
+ISLAND = 3
+"""Points that make a cluster; fewer are loners."""
+BEYOND = 1.5
+NEW, COVERED = 0.05, 0.95
+"""New territory is being found if more than the one share of recent valid points, or less than the other of what
+unbiased probes see, lies beyond or within the reach of earlier points. Independent uniform points stay below 1 % in two
+or more dimensions."""
+
+GROWING, SATURATED, UNKNOWN = "still finding new territory", "saturated", "too few valid points to tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """What the table of a scan says about its progress and its coverage.
+
+    Attributes
+    ----------
+    evaluations, valid : int
+    milestones : mapping of int to int
+        Number of valid points → evaluations that it took, for those reached.
+    acceptance, recent : float
+        The valid share of all evaluations, and of the last thousand.
+    by_origin : mapping of str to (int, int)
+        Origin → points and valid points.
+    effective_size : float
+        How many equal points the valid ones are worth with their weights (`rayscan.weights.prior_weights`).
+    clusters, loners : int
+        Groups of three or more valid points linked with each other but not with other groups, and points in none. What
+        is nearer than the points lie apart is one group: regions are told apart better as their points become more.
+    growth : tuple of (int, int)
+        Evaluations, and how many of the clusters had a point by then.
+    saturation : tuple of (int, float)
+        Evaluations, and the share of the valid points found in the tenth of the scan that ends there that lie beyond
+        the reach of all found earlier: 1.5 times the distance that nine of ten of these have to their nearest.
+    coverage, coverage_error : float
+        The share of the valid volume within reach of points found earlier, as seen by valid points of known density in
+        the second half of the scan, importance-weighted; NaN without any.
+    volume : Volume
+    verdict : str
+        "still finding new territory", "saturated", or "too few valid points to tell".
+    reasons : tuple of str
+        What the verdict rests on.
+    """
+
+    evaluations: int
+    valid: int
+    milestones: Mapping[int, int]
+    acceptance: float
+    recent: float
+    by_origin: Mapping[str, tuple[int, int]]
+    effective_size: float
+    clusters: int
+    loners: int
+    growth: tuple[tuple[int, int], ...]
+    saturation: tuple[tuple[int, float], ...]
+    coverage: float
+    coverage_error: float
+    volume: Volume
+    verdict: str
+    reasons: tuple[str, ...]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return names and values as text, for a report."""
+        reached = ", ".join(f"{goal:,} at {at:,}" for goal, at in self.milestones.items())
+        origins = ", ".join(f"{name} {good / max(n, 1):.1%} of {n:,}" for name, (n, good) in self.by_origin.items())
+        new = ", ".join(f"{share:.1%}" for _, share in self.saturation)
+        covered = f"{self.coverage:.1%} ± {self.coverage_error:.1%}" if math.isfinite(self.coverage) else "no probes"
+        lines = [
+            ("evaluations", f"{self.evaluations:,}, {self.valid:,} of them valid"),
+            ("valid points reached", reached or "fewer than ten"),
+            ("acceptance", f"{self.acceptance:.1%}, of the last {min(RECENT, self.evaluations):,} {self.recent:.1%}"),
+            ("acceptance by origin", origins or "-"),
+            ("effective sample size", f"{self.effective_size:,.0f} with prior weights"),
+            ("valid volume", str(self.volume)),
+            ("clusters", f"{self.clusters:,} ({self.loners:,} points in none)"),
+            ("clusters found", ", ".join(f"{count:,} by {at:,}" for at, count in self._changes()) or "-"),
+            ("new territory", new or "-"),
+            ("covered, by probes", covered),
+        ]
+        return [*lines, ("verdict", "; ".join([self.verdict, *self.reasons]))]
+
+    def _changes(self) -> list[tuple[int, int]]:
+        """Return the steps of `growth` that found something."""
+        counts = [0, *(count for _, count in self.growth)]
+        return [step for step, before in zip(self.growth, counts, strict=False) if step[1] > before]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name + ':':24s} {value}" for name, value in self.rows())
+
+
+@dataclass(frozen=True, slots=True)
+class Territory:
+    """New ground, segment by segment; see `Diagnostics`."""
+
+    ends: tuple[int, ...]
+    found: NDArray[np.int64]
+    beyond: NDArray[np.int64]
+    coverage: float
+    error: float
+
+
+def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> Diagnostics:
+    """Judge a scan.
+
+    Parameters
+    ----------
+    u : array_like, shape (n, d)
+        All evaluated points in the unit cube, in the order of issue.
+    origin : array_like of int, shape (n,)
+    density : array_like, shape (n,)
+    valid : array_like of bool, shape (n,)
+
+    Returns
+    -------
+    Diagnostics
+    """
+    points, codes = np.asarray(u, np.float64), np.asarray(origin, np.int8)
+    q, good = np.asarray(density, np.float64), np.asarray(valid, bool)
+    n, at = len(good), np.flatnonzero(good)
+    edges = np.unique(np.linspace(0, n, SEGMENTS + 1).astype(np.int64))
+    seen = at[np.unique(np.linspace(0, len(at) - 1, min(len(at), MOST)).astype(np.int64))] if len(at) else at
+    label = clusters(points[seen])
+    first = _first(label, seen)
+    ground = _territory(points[seen], seen, importance(codes, q, good)[seen], edges)
+    verdict, reasons = _verdict(len(at), int((first >= edges[-1 - LATE]).sum()) if len(edges) > LATE else 0, ground)
+    return Diagnostics(
+        evaluations=n,
+        valid=len(at),
+        milestones={goal: int(at[goal - 1]) + 1 for goal in GOALS if goal <= len(at)},
+        acceptance=len(at) / n if n else 0.0,
+        recent=float(good[-RECENT:].mean()) if n else 0.0,
+        by_origin={
+            o.label: (int(here.sum()), int(good[here].sum())) for o in Origin if (here := codes == o).any()
+        },
+        effective_size=effective_size(prior_weights(points, codes, q, good)),
+        clusters=len(first),
+        loners=int((label < 0).sum()),
+        growth=tuple((int(end), int((first < end).sum())) for end in edges[1:]) if len(first) else (),
+        saturation=tuple(
+            (end, float(new / found))
+            for end, found, new in zip(ground.ends, ground.found, ground.beyond, strict=True) if found
+        ),
+        coverage=ground.coverage,
+        coverage_error=ground.error,
+        volume=estimate_volume(codes, q, good),
+        verdict=verdict,
+        reasons=reasons,
+    )  # fmt: skip
+
+
+def clusters(u: Array) -> NDArray[np.int64]:
+    """Return the cluster ``(n,)`` of each point ``(n, d)``, -1 for one that is in none."""
+    n = len(u)
+    if n < ISLAND:
+        return np.full(n, -1, dtype=np.int64)
+    links = min(LINKS, n - 1)
+    apart, near = KDTree(u).query(u, k=links + 1)
+    apart, near = apart[:, 1:], near[:, 1:]
+    scale = apart[:, min(SCALE, links) - 1]
+    close = apart <= LINK * np.minimum(scale[:, None], scale[near])
+    start = np.repeat(np.arange(n), links).reshape(n, links)[close]
+    graph = coo_matrix((np.ones(len(start), dtype=np.int8), (start, near[close])), shape=(n, n))
+    _, label = connected_components(graph, directed=False)
+    size = np.bincount(label)
+    name = np.where(size >= ISLAND, np.cumsum(size >= ISLAND) - 1, -1)
+    return np.asarray(name[label], dtype=np.int64)
+
+
+def _first(label: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the evaluation that found each cluster's first point; points are in order."""
+    names, row = np.unique(label, return_index=True)
+    return at[row[names >= 0]]
+
+
+def _territory(u: Array, at: NDArray[np.int64], probe: Array, edges: NDArray[np.int64]) -> Territory:
+    """Compare each segment's valid points with those before it; `probe` is positive for those of known density."""
+    ends, found, beyond = [], [], []
+    weights, inside = [np.empty(0)], [np.empty(0, dtype=bool)]
+    for k in range(1, len(edges) - 1):
+        before, here = at < edges[k], (at >= edges[k]) & (at < edges[k + 1])
+        if before.sum() < ENOUGH // 2:
+            continue
+        tree = KDTree(u[before])
+        spacing, _ = tree.query(u[before], k=[2])
+        gap, _ = tree.query(u[here])
+        within = gap <= BEYOND * np.quantile(spacing, 0.9)
+        ends.append(int(edges[k + 1]))
+        found.append(int(here.sum()))
+        beyond.append(int((~within).sum()))
+        if 2 * k >= len(edges) - 1:
+            weights.append(probe[here])
+            inside.append(within)
+    weight, covered = np.concatenate(weights), np.concatenate(inside)
+    total = float(weight.sum())
+    if total == 0:
+        return Territory(tuple(ends), np.array(found), np.array(beyond), math.nan, math.nan)
+    share, size = float(weight[covered].sum()) / total, effective_size(weight)
+    p = (share * size + 1) / (size + 2)
+    return Territory(tuple(ends), np.array(found), np.array(beyond), share, math.sqrt(p * (1 - p) / size))
+
+
+def _verdict(valid: int, fresh: int, ground: Territory) -> tuple[str, tuple[str, ...]]:
+    """Return the verdict and what speaks for it; `fresh` clusters were found in the late segments."""
+    if valid < ENOUGH or not len(ground.found[-LATE:]):
+        return UNKNOWN, ()
+    reasons = []
+    if fresh:
+        reasons.append(f"{fresh:,} of the clusters were found in the last fifth of the evaluations")
+    found, beyond = int(ground.found[-LATE:].sum()), int(ground.beyond[-LATE:].sum())
+    if found and beyond / found - 2 * math.sqrt((beyond + 1) / found**2) > NEW:
+        reasons.append(f"{beyond / found:.0%} of the last valid points are beyond the reach of earlier ones")
+    if ground.coverage + 2 * ground.error < COVERED:
+        reasons.append(f"earlier points cover {ground.coverage:.0%} ± {ground.error:.0%} of what probes see")
+    return (GROWING if reasons else SATURATED), tuple(reasons)
