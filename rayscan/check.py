@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
-from rayscan.errors import ConfigError, did_you_mean
+from rayscan.errors import ConfigError, RayscanError, ToolError, did_you_mean
 from rayscan.priors import Prior
 from rayscan.problem import Problem
 from rayscan.space import Space
-from rayscan.tools.base import Outcomes, Points, Status
+from rayscan.tools.base import Outcomes, Points, Stage, Status
+from rayscan.tools.chain import Chain
+from rayscan.tools.command import Command
 
 Details = dict[str, Any]
 
@@ -69,19 +71,28 @@ def check_point(problem: Problem, given: Mapping[str, float], scratch: str | Non
     ------
     ConfigError
         Whatever is wrong before the point is run.
+    ToolError
+        The tool could not be opened: a package cannot be imported, a data set not read.
     """
     from pathlib import Path
 
     from rayscan.engine.evaluator import Evaluator
 
     x = point_of(problem.space, given)
-    evaluator = Evaluator(
-        problem.tool,
-        problem.space.names,
-        run_id=f"check-{secrets.token_hex(4)}",
-        scratch=Path(scratch) if scratch else None,
-        verbose=True,
-    )
+    try:
+        evaluator = Evaluator(
+            problem.tool,
+            problem.space.names,
+            run_id=f"check-{secrets.token_hex(4)}",
+            scratch=Path(scratch) if scratch else None,
+            verbose=True,
+        )
+    except RayscanError:
+        raise
+    except Exception as error:
+        # Opening runs code of packages and of users, which may raise anything.
+        msg = f"{problem.tool.name} cannot be opened: {type(error).__name__}: {error}"
+        raise ToolError(msg) from error
     try:
         points = Points(np.zeros(1, dtype=np.int64), x, np.ones(1, dtype=np.int32))
         outcome = next(iter(evaluator.evaluate(points)))
@@ -95,11 +106,13 @@ def _details(problem: Problem, x: np.ndarray[Any, np.dtype[np.float64]], outcome
     judgement = problem.judge(x, observables)
     status = Status(int(outcome.status[0]))
     values = dict(zip(problem.observables, map(float, observables[0]), strict=True))
+    seconds = float(outcome.ended[0] - outcome.started[0])
+    stages = outcome.stages[0] or (Stage(problem.tool.name, status, seconds, _read(problem, outcome)),)
     return {
         "point": dict(zip(problem.space.names, map(float, x[0]), strict=True)),
         "status": status.label,
         "message": outcome.message[0],
-        "seconds": float(outcome.ended[0] - outcome.started[0]),
+        "seconds": seconds,
         "stages": [
             {
                 "name": stage.name,
@@ -107,7 +120,7 @@ def _details(problem: Problem, x: np.ndarray[Any, np.dtype[np.float64]], outcome
                 "seconds": stage.seconds,
                 **stage.details,
             }
-            for stage in outcome.stages[0]
+            for stage in stages
         ],
         "observables": {name: _number(value) for name, value in values.items()},
         "constraints": _constraints(problem, values),
@@ -115,6 +128,36 @@ def _details(problem: Problem, x: np.ndarray[Any, np.dtype[np.float64]], outcome
         "likelihood": _number(float(judgement.likelihood[0])),
         "penalty": _number(float(judgement.penalty[0])),
     }
+
+
+def _read(problem: Problem, outcome: Outcomes) -> Details:
+    """Tell what a tool gave that keeps no record of its stages."""
+    given = zip(problem.tool.outputs, map(float, outcome.observables[0]), strict=True)
+    return {"read": {name: {"value": _number(value)} for name, value in given}}
+
+
+def preflight(problem: Problem, scratch: str | None = None) -> str:
+    """Try a scan's programs on one point, before the scan starts anything.
+
+    The point is the middle of every prior. Functions and packages are not tried, because each evaluator opens them
+    anyway, nor tools that are warmed up, which is a trial in itself.
+
+    Parameters
+    ----------
+    problem : Problem
+    scratch : str, optional
+        Root of the scratch directories.
+
+    Returns
+    -------
+    str
+        Why no point is likely to work; empty when the programs ran, whatever they said of the point.
+    """
+    tool = problem.tool
+    if tool.needs_warm_up or not isinstance(tool, Command | Chain):
+        return ""
+    details = check_point(problem, {}, scratch)
+    return details["message"] if details["status"] == Status.TOOL_ERROR.label else ""
 
 
 def _constraints(problem: Problem, values: Mapping[str, float]) -> dict[str, Details]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rayscan.config import Configuration
     from rayscan.progress import Progress
     from rayscan.result import ScanResult
+    from rayscan.scan import Scan
 
 P = ParamSpec("P")
 REPORT, CORNER = "report.txt", "corner.png"
@@ -104,9 +105,11 @@ def run(
         bool | None, typer.Option("--deterministic/--no-deterministic", help="Same seed, same points.")
     ] = None,
     plot: Annotated[bool, typer.Option(help="Draw the corner plot at the end.")] = True,
+    preflight: Annotated[bool, typer.Option(help="Try the programs on one point before a new scan starts.")] = True,
 ) -> Exit:
     """Scan, or go on with a scan, until the first of the goals (here or in the file) is reached."""
     from rayscan.config import load_config
+    from rayscan.store import is_run
 
     configuration = load_config(config)
     given = {"seed": seed, "evaluators": evaluators, "deterministic": deterministic}
@@ -115,6 +118,8 @@ def run(
     scan = configuration.scan(out=where, **{name: value for name, value in given.items() if value is not None})
     space = scan.problem.space
     typer.echo(f"{configuration.path}: {space.d} parameters ({', '.join(space.free)}), results in {where}")
+    if preflight and not is_run(where):
+        _preflight(scan, configuration.path)
     result = scan.run(**goal)
     _summarise(result, plot=plot)
     return Exit.STOPPED if scan.interrupted else Exit.DONE
@@ -260,6 +265,18 @@ def import_dlscanner(
         raise ConfigError(msg)
     to.write_text(text, encoding="utf-8")
     typer.echo(f"{to}: try `rayscan check {to}`")
+
+
+def _preflight(scan: Scan, config: Path) -> None:
+    from rayscan.check import preflight
+
+    trouble = preflight(scan.problem, scan.options.scratch)
+    if trouble:
+        msg = (
+            f"{config}: the point in the middle of all ranges does not work: {trouble}\n"
+            f"nothing was started; `rayscan check {config}` shows all of it, and --no-preflight scans all the same"
+        )
+        raise ConfigError(msg)
 
 
 def _default_out(config: Path) -> Path:

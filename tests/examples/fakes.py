@@ -147,11 +147,13 @@ SMODELS = {
     "smodels/matching/__init__.py": "",
     "smodels/matching/theoryPrediction.py": """
         class One:
+            def __init__(self, r):
+                self.r = r
             def getRValue(self):
-                return 0.4
+                return self.r
         def theoryPredictionsFor(database, topologies):
             assert database.base == "official" and topologies
-            return [One(), One()]
+            return [One(0.4), One(None), One(0.2)]
     """,
     "smodels/share/__init__.py": "",
     "smodels/share/models/__init__.py": "",

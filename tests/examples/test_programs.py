@@ -134,6 +134,14 @@ def test_two_speeds_use_their_own_switches(example: Callable[[str], Path]) -> No
     assert [stage["status"] for stage in checked(folder)["stages"]] == ["ok", "skipped"]
 
 
+def test_the_largest_ratio_counts(example: Callable[[str], Path]) -> None:
+    """Of the analyses with a limit, the strictest decides; those without one are left out."""
+    details = checked(example("smodels"))
+    assert details["observables"]["r_max"] == 0.4
+    assert details["observables"]["predictions"] == 2.0
+    assert details["valid"]
+
+
 @pytest.mark.parametrize("name", sorted(PYTHON))
 def test_a_package_that_is_missing_is_named(example: Callable[[str], Path], name: str) -> None:
     """A Python tool without its package is refused before anything starts, with the command that installs it."""

@@ -10,7 +10,7 @@ from typing import Any
 import rayscan as rs
 from rayscan.errors import ConfigError
 from rayscan.tools.base import Outcome, Status
-from rayscan.tools.sandbox import Sandbox
+from rayscan.sandbox.sandbox import Sandbox
 
 
 class Flavour(rs.Tool):
@@ -39,7 +39,7 @@ class Flavour(rs.Tool):
         self._flavio: Any = None
         self._wilson: Any = None
 
-    def check(self, parameters: Sequence[str]) -> None:
+    def check(self, parameters: Sequence[str]) -> None:  # noqa: ARG002 - as every tool
         """Find what is missing before anything starts."""
         if importlib.util.find_spec("flavio") is None:
             msg = "flavio is not installed where rayscan runs; try: pip install flavio"
@@ -50,14 +50,14 @@ class Flavour(rs.Tool):
         settings = {"scale": self.scale, "eft": self.eft, "basis": self.basis}
         return {**super().describe(), **settings, "observables": {k: list(v) for k, v in self.observables.items()}}
 
-    def open(self, scratch: Path) -> None:
+    def open(self, scratch: Path) -> None:  # noqa: ARG002 - as every tool
         """Load the package."""
         import flavio
         import wilson
 
         self._flavio, self._wilson = flavio, wilson.Wilson
 
-    def evaluate(self, point: Mapping[str, float], sandbox: Sandbox) -> Outcome:
+    def evaluate(self, point: Mapping[str, float], sandbox: Sandbox) -> Outcome:  # noqa: ARG002 - as every tool
         """Predict the observables of one point."""
         coefficients = self._wilson(dict(point), scale=self.scale, eft=self.eft, basis=self.basis)
         values = {

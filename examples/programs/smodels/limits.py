@@ -11,8 +11,8 @@ from typing import Any
 import rayscan as rs
 from rayscan.errors import ConfigError
 from rayscan.tools.base import Outcome, Status
-from rayscan.tools.limits import Limits
-from rayscan.tools.sandbox import Sandbox
+from rayscan.sandbox.limits import Limits
+from rayscan.sandbox.sandbox import Sandbox
 
 
 class SModelS(rs.Tool):
@@ -47,7 +47,7 @@ class SModelS(rs.Tool):
         self.program, self.timeout = program, timeout
         self._loaded: Any = None
 
-    def check(self, parameters: Sequence[str]) -> None:
+    def check(self, parameters: Sequence[str]) -> None:  # noqa: ARG002 - as every tool
         """Find what is missing before anything starts."""
         if importlib.util.find_spec("smodels") is None:
             msg = "SModelS is not installed where rayscan runs; try: pip install smodels"
@@ -57,13 +57,13 @@ class SModelS(rs.Tool):
         """Say what defines the results: it is compared when a scan is resumed."""
         return {**super().describe(), "database": self.database, "events": self.events}
 
-    def open(self, scratch: Path) -> None:
+    def open(self, scratch: Path) -> None:  # noqa: ARG002 - as every tool
         """Load the database."""
         from smodels.experiment.databaseObj import Database
 
         self._loaded = Database(self.database)
 
-    def evaluate(self, point: Mapping[str, float], sandbox: Sandbox) -> Outcome:
+    def evaluate(self, point: Mapping[str, float], sandbox: Sandbox) -> Outcome:  # noqa: ARG002 - as every tool
         """Add cross sections to the spectrum, decompose it, and compare with the database."""
         spectrum = sandbox.path(self.spectrum)
         command = [self.program, "xseccomputer", "-s", "13", "-e", str(self.events), "-p", "-f", str(spectrum)]
@@ -90,4 +90,6 @@ class SModelS(rs.Tool):
         model = Model(BSMparticles=BSMList, SMparticles=SMList)
         model.updateParticles(inputFile=spectrum)
         topologies = decomposer.decompose(model, sigmacut=0.1 * fb, minmassgap=5 * GeV)
-        return [float(one.getRValue()) for one in theoryPredictionsFor(self._loaded, topologies) or []]
+        ratios = (one.getRValue() for one in theoryPredictionsFor(self._loaded, topologies) or [])
+        # An analysis without a limit for this point has none.
+        return [float(ratio) for ratio in ratios if ratio is not None]
