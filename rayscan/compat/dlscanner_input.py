@@ -19,9 +19,9 @@ from typing import Any
 from rayscan.config.parameters import build_space
 from rayscan.config.target import build_target
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.slha import Card, Entry
 from rayscan.space import RESERVED_NAMES, check_name
 from rayscan.tools.input_lines import NameValue
-from rayscan.tools.slha import Card, Entry
 
 _SPHENO = ("pathS", "Lesh", "SPHENOMODEL")
 _MICROMEGAS = ("path_micromegas", "input")

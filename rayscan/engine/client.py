@@ -17,7 +17,7 @@ from rayscan.errors import ClusterError, RayscanError, RunLockedError
 from rayscan.options import ScanOptions
 from rayscan.problem import Problem
 from rayscan.progress import Goal, Progress
-from rayscan.tools.workshop import sweep
+from rayscan.sandbox.workshop import sweep
 
 logger = logging.getLogger("rayscan")
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from rayscan.sandbox.workshop import Workshop
 from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
-from rayscan.tools.workshop import Workshop
 
 YIELD_EVERY = 0.05
 """Seconds of work per message. Shorter ones would spend more on the way back than on the point."""

@@ -20,8 +20,8 @@ from ray.exceptions import RayError
 
 from rayscan.engine.evaluator import Evaluator, worker_name
 from rayscan.errors import ClusterError, RayscanError, ToolError
+from rayscan.sandbox.workshop import sweep
 from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
-from rayscan.tools.workshop import sweep
 
 DEPTH, MOST_DEPTH = 2, 4
 """Chunks in the hands of an evaluator: one in work and at least one to go on with."""

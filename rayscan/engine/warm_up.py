@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from rayscan.problem import Problem
+from rayscan.sandbox.workshop import Workshop
 from rayscan.tools.base import Status
-from rayscan.tools.workshop import Workshop
 
 logger = logging.getLogger("rayscan")
 

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from rayscan.errors import ConfigError
+from rayscan.sandbox.lifeline import COOKIE
 from rayscan.store import live_holder
 from rayscan.tools.base import Array, Outcome, Tool
-from rayscan.tools.lifeline import COOKIE
 
 if TYPE_CHECKING:
-    from rayscan.tools.sandbox import Sandbox
+    from rayscan.sandbox.sandbox import Sandbox
 
 LONG = 3600.0
 """How long a hanging point hangs; a test that fails must not leave it for ever."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from rayscan.sandbox.sandbox import Sandbox
     from rayscan.target import Target
-    from rayscan.tools.sandbox import Sandbox
 
 Array = NDArray[np.float64]
 

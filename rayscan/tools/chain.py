@@ -16,8 +16,8 @@ from rayscan.tools.command import Command, Keep
 from rayscan.tools.verdict import clip
 
 if TYPE_CHECKING:
+    from rayscan.sandbox.sandbox import Sandbox
     from rayscan.target import Target
-    from rayscan.tools.sandbox import Sandbox
 
 ALL = "all"
 

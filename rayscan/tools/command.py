@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from rayscan.errors import ConfigError, ToolError
+from rayscan.sandbox.limits import Limits
 from rayscan.space import check_name
 from rayscan.tools.base import Outcome, Stage, Status, Tool
 from rayscan.tools.input_file import absolute
 from rayscan.tools.inputs import as_input
-from rayscan.tools.limits import Limits
 from rayscan.tools.outputs import STREAMS, Outputs, Stamp, stamp
 from rayscan.tools.program import CommandLine, check_placeholders, fill, placeholders
 from rayscan.tools.readers import ExitCode, Reader, Reading, SLHAEntry, as_reader, read_all
@@ -27,7 +27,7 @@ from rayscan.tools.report import report_read, report_run, report_written
 from rayscan.tools.verdict import Success, Verdict, as_success, clip, last_line
 
 if TYPE_CHECKING:
-    from rayscan.tools.sandbox import Completed, Sandbox
+    from rayscan.sandbox.sandbox import Completed, Sandbox
 
 Keep = Literal["valid", "all", "never"]
 _RESERVED = ("input", "output", "directory")

@@ -17,7 +17,7 @@ from rayscan.target import fingerprint_function
 from rayscan.tools.base import Outcome, Status, Tool
 
 if TYPE_CHECKING:
-    from rayscan.tools.sandbox import Sandbox
+    from rayscan.sandbox.sandbox import Sandbox
 
 Array = NDArray[np.float64]
 MESSAGE_LENGTH = 400

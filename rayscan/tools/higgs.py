@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.sandbox.limits import Limits
 from rayscan.tools.base import Status
 from rayscan.tools.command import Command
 from rayscan.tools.higgstools import HiggsTools
 from rayscan.tools.inputs import FromStage, InputFile, Template
-from rayscan.tools.limits import Limits
 from rayscan.tools.outputs import Outputs
 from rayscan.tools.readers import Column, Reader, Reading, SLHAEntry, as_reader
 from rayscan.tools.verdict import Success, Verdict

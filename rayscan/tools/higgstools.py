@@ -16,7 +16,7 @@ from rayscan.tools.base import Outcome, Stage, Status, Tool
 from rayscan.tools.verdict import clip
 
 if TYPE_CHECKING:
-    from rayscan.tools.sandbox import Sandbox
+    from rayscan.sandbox.sandbox import Sandbox
 
 QUANTITIES = ("allowed", "obsratio", "chi2", "observables")
 

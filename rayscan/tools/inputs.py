@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import ConfigError, SLHAError, did_you_mean
+from rayscan.slha import Address, Card
 from rayscan.tools.input_file import Change, InputFile, TemplateFile, as_write, line_of, read_template
 from rayscan.tools.input_lines import Labelled, NameValue
 from rayscan.tools.number import format_number
-from rayscan.tools.slha import Address, Card
 
 __all__ = [
     "Change",

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.sandbox.limits import Limits
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.command import Command, Keep
 from rayscan.tools.inputs import InputFile, NameValue, SLHAFile
-from rayscan.tools.limits import Limits
 from rayscan.tools.number import NUMBER
 from rayscan.tools.outputs import Outputs
 from rayscan.tools.readers import Reader, Reading, Regex, as_reader
 from rayscan.tools.verdict import Success, Verdict, last_line
 
 if TYPE_CHECKING:
-    from rayscan.tools.sandbox import Sandbox
+    from rayscan.sandbox.sandbox import Sandbox
 
 PARAMETERS = "data.par"
 _LIMITS = Limits(timeout=1800.0, file_bytes=2**30)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import ToolError
-from rayscan.tools.slha import Address, read_texts, read_values
+from rayscan.slha import Address, read_texts, read_values
 
 STREAMS = ("stdout", "stderr")
 _LARGEST = 64 * 2**20

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.slha import Address
 from rayscan.tools.inputs import parse_address
 from rayscan.tools.number import NUMBER, NUMBER_PATTERN, parse_number
 from rayscan.tools.outputs import Outputs, ReadError
-from rayscan.tools.slha import Address
 from rayscan.tools.table import find_cell
 
 __all__ = [

@@ -11,7 +11,7 @@ from rayscan.tools.inputs import InputFile
 from rayscan.tools.readers import Reader, Reading
 
 if TYPE_CHECKING:
-    from rayscan.tools.sandbox import Completed
+    from rayscan.sandbox.sandbox import Completed
 
 _TAIL_LINES = 20
 

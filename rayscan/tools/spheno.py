@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import ConfigError
+from rayscan.sandbox.limits import Limits
 from rayscan.tools.base import Status
 from rayscan.tools.command import Command, Keep
 from rayscan.tools.input_file import absolute
 from rayscan.tools.inputs import InputFile, SLHAFile, Template
-from rayscan.tools.limits import Limits
 from rayscan.tools.outputs import Outputs, ReadError
 from rayscan.tools.readers import Reader, SLHAEntry, as_reader
 from rayscan.tools.verdict import Success, Verdict, last_line

@@ -15,9 +15,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-from rayscan.tools.lifeline import chosen_environment
-from rayscan.tools.limits import Limits
-from rayscan.tools.workshop import Workshop
+from rayscan.sandbox.lifeline import chosen_environment
+from rayscan.sandbox.limits import Limits
+from rayscan.sandbox.workshop import Workshop
 
 PROGRAM = shutil.which("true") or "/bin/true"
 LIMITS = Limits(timeout=60, cpu_seconds=60, memory_bytes=2**33, file_bytes=2**30)

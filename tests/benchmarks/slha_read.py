@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rayscan.tools.slha import Address, Card, read_values
+from rayscan.slha import Address, Card, read_values
 
 SPECTRUM = Path(__file__).parent.parent / "data" / "slha" / "spheno_decays.spc"
 ENTRIES = (

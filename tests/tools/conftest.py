@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rayscan.sandbox.workshop import Workshop
 from rayscan.tools.base import Outcome, Tool
-from rayscan.tools.workshop import Workshop
 
 DATA = Path(__file__).parents[1] / "data"
 

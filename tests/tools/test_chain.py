@@ -13,13 +13,13 @@ import pytest
 
 from rayscan.constraints import Above, Below, Gaussian
 from rayscan.errors import ConfigError
+from rayscan.sandbox.sandbox import Sandbox
 from rayscan.target import Target
 from rayscan.tools.base import Outcome, Status, Tool
 from rayscan.tools.chain import Chain
 from rayscan.tools.command import Command
 from rayscan.tools.function import Function
 from rayscan.tools.inputs import FromStage
-from rayscan.tools.sandbox import Sandbox
 
 Evaluate = Callable[..., Outcome]
 Program = Callable[..., Path]

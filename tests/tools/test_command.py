@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from rayscan.errors import ConfigError
+from rayscan.sandbox.limits import Limits
 from rayscan.testing.programs import command
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.command import Command
-from rayscan.tools.limits import Limits
 from rayscan.tools.readers import ExitCode, Regex
 from rayscan.tools.verdict import MESSAGE_LENGTH, Success
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rayscan.errors import ConfigError, ToolError
+from rayscan.sandbox.sandbox import Sandbox
+from rayscan.sandbox.workshop import Workshop
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.function import Function
-from rayscan.tools.sandbox import Sandbox
-from rayscan.tools.workshop import Workshop
 
 POINT = {"m0": 3.0, "tanb": 4.0}
 

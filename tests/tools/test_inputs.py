@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayscan.errors import ConfigError
+from rayscan.slha import Address, read_values
 from rayscan.tools.inputs import FromStage, InputFile, Labelled, NameValue, SLHAFile, Template, as_input
 from rayscan.tools.number import format_number, parse_number
-from rayscan.tools.slha import Address, read_values
 
 CARD = """\
 Block MINPAR     # inputs

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from rayscan.errors import ConfigError
+from rayscan.sandbox.workshop import Workshop
 from rayscan.target import Target
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.chain import Chain
 from rayscan.tools.command import Command
 from rayscan.tools.micromegas import MicrOMEGAs, model_variables
-from rayscan.tools.workshop import Workshop
 
 Evaluate = Callable[..., Outcome]
 Program = Callable[..., Path]

@@ -23,7 +23,7 @@ import pytest
 
 import rayscan as rs
 from rayscan.config import load_config
-from rayscan.tools.slha import Address, read_values
+from rayscan.slha import Address, read_values
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mssm_higgs"
 PMSSM5 = {"tanb": "EXTPAR 25", "mA": "EXTPAR 26", "At": "EXTPAR 11", "mQ3": "EXTPAR 43", "mU3": "EXTPAR 46"}

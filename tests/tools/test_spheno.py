@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from rayscan.errors import ConfigError
+from rayscan.sandbox.workshop import Workshop
 from rayscan.target import Target
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.inputs import Template
 from rayscan.tools.spheno import SPheno, failure, find_program
-from rayscan.tools.workshop import Workshop
 
 Evaluate = Callable[..., Outcome]
 Program = Callable[..., Path]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rayscan.errors import SLHAError
-from rayscan.tools.slha import Address, Card, has_block, read_texts, read_values
+from rayscan.slha import Address, Card, has_block, read_texts, read_values
 
 #: Damaged files of each kind in the suite; ``python -m tests.benchmarks.slha_fuzz`` tries 2,000 of each.
 COUNT = 300

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 from rayscan.errors import SLHAError
-from rayscan.tools.slha_address import Address
-from rayscan.tools.slha_edit import Edit, formatted, new_header, new_line
-from rayscan.tools.slha_reader import read_texts, read_values
-from rayscan.tools.slha_sections import (
+from rayscan.slha.address import Address
+from rayscan.slha.edit import Edit, formatted, new_header, new_line
+from rayscan.slha.reader import read_texts, read_values
+from rayscan.slha.sections import (
     Line,
     Reading,
     Section,

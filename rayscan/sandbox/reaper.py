@@ -9,7 +9,7 @@ Being the parent of the programs has three more uses. A small single-threaded pr
 Return codes are right whatever the evaluator does with SIGCHLD. And on Linux, as a *subreaper*, it inherits every
 orphan of a program, also one that left its session by ``setsid``: "I have no children left" then proves that nothing
 survived.
-Elsewhere only the program's process group is ended; `rayscan.tools.scratch.sweep` finds the others.
+Elsewhere only the program's process group is ended; `rayscan.sandbox.scratch.sweep` finds the others.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayscan.errors import RayscanError, SLHAError
-from rayscan.tools.slha import Address
+from rayscan.slha import Address
 
 GOOD = {
     "MASS 25": "MASS 25",

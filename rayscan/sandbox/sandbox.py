@@ -13,8 +13,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rayscan.errors import ConfigError, ToolError
-from rayscan.tools.lifeline import COOKIE
-from rayscan.tools.limits import Limits
+from rayscan.sandbox.lifeline import COOKIE
+from rayscan.sandbox.limits import Limits
 
 __all__ = ["Completed", "Limits", "Sandbox", "check_return_codes"]
 
@@ -157,7 +157,7 @@ class Sandbox:
         stdin : str, optional
             A file of the sandbox; else the program reads an empty input.
         env : mapping of str to str, optional
-            On top of the chosen list (`rayscan.tools.lifeline.PASSED`). ``TMPDIR`` is the sandbox, and one thread the
+            On top of the chosen list (`rayscan.sandbox.lifeline.PASSED`). ``TMPDIR`` is the sandbox, and one thread the
             rule.
         cwd : Path, optional
             The sandbox by default.

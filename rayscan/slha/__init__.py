@@ -11,8 +11,8 @@ F. Mahmoudi et al., Comput. Phys. Commun. 183 (2012) 285 (FLHA); HiggsBounds and
 
 from __future__ import annotations
 
-from rayscan.tools.slha_address import Address
-from rayscan.tools.slha_card import Card, Entry
-from rayscan.tools.slha_reader import has_block, read_texts, read_values
+from rayscan.slha.address import Address
+from rayscan.slha.card import Card, Entry
+from rayscan.slha.reader import has_block, read_texts, read_values
 
 __all__ = ["Address", "Card", "Entry", "has_block", "read_texts", "read_values"]

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from rayscan.errors import ToolError
-from rayscan.tools import scratch as places
-from rayscan.tools.lifeline import Lifeline, chosen_environment, end_processes
-from rayscan.tools.reaper import remove_lock, remove_tree
-from rayscan.tools.sandbox import Sandbox
-from rayscan.tools.scratch import choose_scratch, own_folder, safe_name, sweep, take_lock
+from rayscan.sandbox import scratch as places
+from rayscan.sandbox.lifeline import Lifeline, chosen_environment, end_processes
+from rayscan.sandbox.reaper import remove_lock, remove_tree
+from rayscan.sandbox.sandbox import Sandbox
+from rayscan.sandbox.scratch import choose_scratch, own_folder, safe_name, sweep, take_lock
 
 __all__ = ["Workshop", "sweep"]
 
@@ -56,7 +56,7 @@ class Workshop:
     Notes
     -----
     However this process dies, its reaper ends its programs and removes its directory. When the reaper was killed as
-    well, the next `rayscan.tools.scratch.sweep` does.
+    well, the next `rayscan.sandbox.scratch.sweep` does.
     """
 
     def __init__(self, scratch: Path | str | None = None, run_id: str = "run", worker: str | None = None) -> None:

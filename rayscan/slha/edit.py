@@ -7,7 +7,7 @@ import operator
 from typing import NamedTuple, SupportsIndex
 
 from rayscan.errors import SLHAError
-from rayscan.tools.slha_address import ANY, VALUE, Address
+from rayscan.slha.address import ANY, VALUE, Address
 
 
 class Edit(NamedTuple):

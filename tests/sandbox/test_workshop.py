@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayscan.errors import ToolError
+from rayscan.sandbox import scratch as module
+from rayscan.sandbox.scratch import choose_scratch, own_folder, safe_name, sweep, take_lock
+from rayscan.sandbox.workshop import Workshop
 from rayscan.testing.programs import command
-from rayscan.tools import scratch as module
-from rayscan.tools.scratch import choose_scratch, own_folder, safe_name, sweep, take_lock
-from rayscan.tools.workshop import Workshop
 
 
 class Space(NamedTuple):
@@ -201,7 +201,7 @@ def test_a_user_who_forgets_to_close_leaves_nothing(tmp_path: Path) -> None:
     """At the end of the interpreter the directory goes, also when a forked child of it lives on."""
     script = """
 import os, sys, time
-from rayscan.tools.workshop import Workshop
+from rayscan.sandbox.workshop import Workshop
 workshop = Workshop(sys.argv[1], "run")
 print(workshop.directory.is_dir(), flush=True)
 if not os.fork():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayscan.errors import SLHAError
-from rayscan.tools.slha import Address, has_block, read_texts, read_values
+from rayscan.slha import Address, has_block, read_texts, read_values
 
 pyslha = pytest.importorskip("pyslha")
 

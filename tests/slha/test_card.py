@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayscan.errors import SLHAError
-from rayscan.tools.slha import Address, Card, read_values
+from rayscan.slha import Address, Card, read_values
 
 DATA = Path(__file__).parent.parent / "data" / "slha"
 CARDS = ("spheno.in", "sarah.in", "softsusy.in", "spheno_template.in")

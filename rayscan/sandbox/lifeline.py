@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from rayscan.errors import ToolError
-from rayscan.tools import reaper
+from rayscan.sandbox import reaper
 
 COOKIE = "RAYSCAN_SANDBOX"
 """Every program gets its sandbox's path in this variable and hands it on to its own children; so they can be found."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from rayscan.tools.slha_address import ANY, DECAY_KEYWORDS, VALUE, Address
+from rayscan.slha.address import ANY, DECAY_KEYWORDS, VALUE, Address
 
 #: Blanks before a header; NUL bytes there are the holes of truncated files.
 _BLANK: Final = rb"[ \t\r\f\v]"

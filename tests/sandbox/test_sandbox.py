@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayscan.errors import ConfigError, ToolError
+from rayscan.sandbox.limits import Limits
+from rayscan.sandbox.reaper import remove_tree
+from rayscan.sandbox.sandbox import Sandbox, check_return_codes
+from rayscan.sandbox.workshop import Workshop
 from rayscan.testing.programs import command
-from rayscan.tools.limits import Limits
-from rayscan.tools.reaper import remove_tree
-from rayscan.tools.sandbox import Sandbox, check_return_codes
-from rayscan.tools.workshop import Workshop
 
 
 @pytest.fixture(scope="module")

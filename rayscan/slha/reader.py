@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rayscan.errors import SLHAError
-from rayscan.tools.slha_address import Address
-from rayscan.tools.slha_sections import (
+from rayscan.slha.address import Address
+from rayscan.slha.sections import (
     Section,
     as_lines,
     canonical,

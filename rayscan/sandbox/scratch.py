@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from rayscan.errors import ToolError
-from rayscan.tools.lifeline import end_processes
-from rayscan.tools.reaper import remove_lock, remove_tree
+from rayscan.sandbox.lifeline import end_processes
+from rayscan.sandbox.reaper import remove_lock, remove_tree
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the very place is meant: a file system in memory
 ROOM = 2**30

@@ -1,0 +1,1 @@
+"""A directory of its own for every point, and no process that outlives its evaluator."""
