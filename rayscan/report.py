@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayscan.diagnostics import diagnose
 from rayscan.learn.data import Origin
-from rayscan.store.arrays import column, labels, names_of, stage_seconds, unit_of
+from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import RunDirectory
 from rayscan.tools.base import Status
@@ -82,7 +83,7 @@ class Report:
         parts = [self._problem(), self._summary(), self._statuses()]
         if len(self.valid):
             parts += [self._milestones(), self._origins(), self._generations(), self._timing(), self._stages()]
-            parts += [self._failures(), self._ranges(), self._best()]
+            parts += [self._failures(), self._ranges(), self._best(), self._coverage()]
         parts.append(self._provenance())
         return [part for part in parts if part.rows]
 
@@ -213,6 +214,15 @@ class Report:
         rows.append([quality, f"{column(self.table, quality)[row]:.6g}"])
         rows += [[name, f"{column(self.table, name)[row]:.10g} {unit_of(self.table, name)}".rstrip()] for name in names]
         return Section(title, rows)
+
+    def _coverage(self) -> Section:
+        d = self.table.schema.field("u").type.list_size
+        origin, density = codes(self.table, "origin", ORIGIN_CODES), column(self.table, "density")
+        seen = diagnose(unit_points(self.table, d), origin, density, self.valid)
+        # These have tables of their own in the report.
+        told = ("evaluations", "valid points", "acceptance")
+        rows = [list(row) for row in seen.rows() if not row[0].startswith(told)]
+        return Section("Coverage of the valid region", rows)
 
     def _provenance(self) -> Section:
         rows: list[list[str]] = []

@@ -192,3 +192,11 @@ def test_text_of_programs_cannot_break_the_tables():
     report = Report(table(message=["a | b\nsecond line"] * 40))
     assert "| 4 | unphysical | a \\| b |" in report.markdown()
     assert "second line" not in report.text()
+
+
+def test_the_report_says_what_a_scan_covers():
+    """Volume and verdict of the diagnostics are part of the report."""
+    rows = dict(section(Report(table()), "Coverage of the valid region"))
+    assert rows["verdict"] == "too few valid points to tell"
+    assert rows["clusters"].startswith("1 ")
+    assert "unknown" in rows["valid volume"]
