@@ -102,7 +102,8 @@ class Gaussian:
 
     def distance(self, value: Array) -> Array:
         minus, plus = self.sigma
-        return np.abs(value - self.value) / np.where(value < self.value, minus, plus)
+        width = np.where(value < self.value, minus, plus).astype(np.float64)
+        return np.abs(value - self.value) / width
 
     def chi2(self, value: Array) -> Array:
         return self.distance(value) ** 2

@@ -113,7 +113,7 @@ def test_derived_observables() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rs.Target(), "empty"),
+        (rs.Target, "empty"),
         (lambda: rs.Target(mh=(126, 124)), "'mh'.*min < max"),
         (lambda: rs.Target(mh=(math.nan, 126)), "NaN"),
         (lambda: rs.Target(mh=(-math.inf, math.inf)), "demands nothing"),

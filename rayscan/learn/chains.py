@@ -80,7 +80,8 @@ class Chains:
         gamma = 2.38 / np.sqrt(2 * active.sum(axis=1)) * np.exp(rng.uniform(math.log(0.1), 0.0, n))
         gamma[rng.random(n) < 0.2] = 1.0
         jitter = rng.normal(size=(n, self.d)) * 10 ** rng.uniform(-4, -2, (n, 1))
-        return self.u[movers] + active * (gamma[:, None] * (first - second) + jitter)
+        trial: Array = self.u[movers] + active * (gamma[:, None] * (first - second) + jitter)
+        return trial
 
     def state_dict(self) -> dict[str, Any]:
         """Return the walkers' places."""

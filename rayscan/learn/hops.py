@@ -76,7 +76,8 @@ class Hops:
         if len(dead) and len(fresh):
             # As many failed trials as there are lie nearer than the valid points: not worth another.
             fresh = fresh[KDTree(dead).query(fresh)[0] > np.minimum(gap, self.reach)]
-        return fresh[rng.permutation(len(fresh))[:count]]
+        chosen: Array = fresh[rng.permutation(len(fresh))[:count]]
+        return chosen
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""

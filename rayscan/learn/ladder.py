@@ -171,4 +171,5 @@ def _log_between(lo: Array, hi: Array) -> Array:
     with np.errstate(divide="ignore"):
         far = top + np.log1p(-np.exp(np.minimum(bottom - top, 0.0)))
         answer = np.where(near > 1e-3, np.log(near), far)
-    return np.maximum(answer, -1e4)
+    floored: Array = np.maximum(answer, -1e4)
+    return floored

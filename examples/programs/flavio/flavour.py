@@ -9,8 +9,8 @@ from typing import Any
 
 import rayscan as rs
 from rayscan.errors import ConfigError
-from rayscan.tools.base import Outcome, Status
 from rayscan.sandbox.sandbox import Sandbox
+from rayscan.tools.base import Outcome, Status
 
 
 class Flavour(rs.Tool):

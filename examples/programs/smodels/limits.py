@@ -10,9 +10,9 @@ from typing import Any
 
 import rayscan as rs
 from rayscan.errors import ConfigError
-from rayscan.tools.base import Outcome, Status
 from rayscan.sandbox.limits import Limits
 from rayscan.sandbox.sandbox import Sandbox
+from rayscan.tools.base import Outcome, Status
 
 
 class SModelS(rs.Tool):
