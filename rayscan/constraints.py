@@ -103,7 +103,8 @@ class Gaussian:
     def distance(self, value: Array) -> Array:
         minus, plus = self.sigma
         width = np.where(value < self.value, minus, plus).astype(np.float64)
-        return np.abs(value - self.value) / width
+        pull: Array = np.abs(value - self.value) / width
+        return pull
 
     def chi2(self, value: Array) -> Array:
         return self.distance(value) ** 2

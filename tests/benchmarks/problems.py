@@ -209,9 +209,7 @@ def ellipsoids6() -> Problem:
         which = rng.integers(3, size=n)
         return centres[which] + np.einsum("nj,nij->ni", inside, frames[which])
 
-    return Problem(
-        "ellipsoids6", 6, ("distance",), target, 3 * ball * float(axes.prod()), 3, evaluate, island, draw
-    )
+    return Problem("ellipsoids6", 6, ("distance",), target, 3 * ball * float(axes.prod()), 3, evaluate, island, draw)
 
 
 def ridge10() -> Problem:

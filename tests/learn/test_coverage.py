@@ -112,6 +112,7 @@ def test_a_rare_target_is_reached_from_the_penalty() -> None:
 
 def test_several_constraints_of_different_kinds_hold_together() -> None:
     """Windows, one-sided limits and two measurements at once are satisfied by most late proposals."""
+
     def observables(u: Array) -> Array:
         return np.column_stack([u[:, 0] + u[:, 1], 100 * u[:, 2] ** 2, u[:, 0] - u[:, 3], 10 * u[:, 1]])
 
@@ -243,6 +244,7 @@ def test_one_row_and_failures_are_enough_to_go_on() -> None:
 
 def test_failed_regions_are_learned_and_avoided() -> None:
     """Where the program fails, inside what would be the target, few points are proposed later."""
+
     def fails_left(u: Array) -> Array:
         return np.where(u[:, :1] < 0.5, np.nan, u[:, 1:2])
 
@@ -254,6 +256,7 @@ def test_failed_regions_are_learned_and_avoided() -> None:
 
 def test_observables_of_skipped_programs_are_learned_where_they_exist() -> None:
     """The second program runs only where the first constraint holds; both are satisfied in the end."""
+
     def chain(u: Array) -> Array:
         first = u[:, 0]
         return np.column_stack([first, np.where((first > 0.4) & (first < 0.6), u[:, 1] + u[:, 2], np.nan)])
