@@ -123,6 +123,7 @@ def test_micromegas_reads_the_spectrum_of_spheno_where_the_mass_passes(
 
 @pytest.mark.spheno
 @pytest.mark.micromegas
+@pytest.mark.slow
 def test_an_observable_of_spheno_is_a_parameter_of_micromegas(
     spheno: str, singlet: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
