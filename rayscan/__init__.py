@@ -36,11 +36,15 @@ _HOME = {
     "open_run": "result",
     "presets": "",
 }
+_COMPAT = "compat"
+"""Not of this package's own making, and so not among its names: what eases the way from other scanners."""
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - the table above is the one list of public names
 
 
 def __getattr__(name: str) -> object:
+    if name == _COMPAT:
+        return importlib.import_module(f"rayscan.{name}")
     if name not in _HOME:
         msg = f"module 'rayscan' has no attribute {name!r}"
         raise AttributeError(msg)

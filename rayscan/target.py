@@ -178,7 +178,9 @@ class Target:
         Judgement
         """
         terms = [
-            (_finite(constraint.chi2, values[name]), constraint.hard) for name, constraint in self.constraints.items()
+            # Infinite means a flat no; a distance is finite, however large.
+            (np.minimum(_finite(constraint.chi2, values[name]), 1e300), constraint.hard)
+            for name, constraint in self.constraints.items()
         ]
         if self.labels is not None:
             terms.append((_finite(lambda label: np.where(label > 0.5, 0.0, np.inf), values[self.labels]), True))
@@ -272,7 +274,9 @@ def _length(values: Mapping[str, ArrayLike]) -> int:
 def _finite(measure: Callable[[Array], Array], value: ArrayLike) -> Array:
     array = np.atleast_1d(np.asarray(value, dtype=np.float64))
     finite = np.isfinite(array)
-    return np.where(finite, measure(np.where(finite, array, 0.0)), np.nan)
+    # 1e300 GeV is far away, and that is all there is to say of it.
+    with np.errstate(over="ignore"):
+        return np.where(finite, measure(np.where(finite, array, 0.0)), np.nan)
 
 
 def _as_constraint(name: str, value: Any) -> Constraint:

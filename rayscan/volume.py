@@ -81,10 +81,9 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
       missed; the k-th point gets the weight √k instead, which is fixed beforehand and at most 9/8 of the variance of
       the best such rule for any rate of learning [1]_.
 
-    The two means are averaged by inverse variance. The plain one's is V (1 - V) / n; V there is the mixed mean, and the
-    mixed variance comes from the mixed scatter, so that the weights do not depend on how many plain points happened to
-    be valid. That they depend on the mixed points makes a bias of the order of the variance of V, which is not
-    noticeable beside the error.
+XX
+    one's comes from the scatter of the mixed points. Weights must not depend on the points they apply to, or rare large
+    values would be weighted down: those for one half of the mixed points are taken from the other half.
 
     The error describes what was sampled. Regions in which nothing was ever found are only within reach of uniform
     points; `Volume.unseen` is the limit for these.
@@ -102,13 +101,13 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     unseen = _no_hit_limit(int((known & (codes != Origin.AUDIT)).sum()))
     if not good[known].any():
         return Volume(0.0, _binomial_error(0.0, evaluations), evaluations, unseen, unseen)
+    plain, mixed = known & (q == 1.0), known & (q != 1.0)
     weight = importance(codes, q, good)
     value = float(weight[good].sum())
-    plain = known & (q == 1.0)
     n_plain = int(plain.sum())
     plain_error = float(weight[plain].sum()) * (_binomial_error(value, n_plain) if n_plain else 0.0)
-    _, variance, share = _mixed(codes, q, good)
-    error = math.hypot(plain_error, share * math.sqrt(variance))
+    values = good[mixed] / q[mixed]
+    error = math.hypot(plain_error, math.sqrt(_variance(values, weight[mixed] * q[mixed])))
     count = (value / error) ** 2
     # The limit of a Poisson count with the same relative error.
     upper = min(1.0, float(gammaincinv(count + 1, CONFIDENCE)) * value / count)
@@ -123,11 +122,15 @@ def importance(origin: NDArray[np.int8], density: Array, valid: NDArray[np.bool_
     """
     known = unbiased(origin, density)
     plain, mixed = known & (density == 1.0), known & (density != 1.0)
-    _, _, share = _mixed(origin, density, valid)
+    n_plain, n_mixed = int(plain.sum()), int(mixed.sum())
     weight = np.zeros(len(density))
-    weight[plain] = (1.0 - share) / max(int(plain.sum()), 1)
-    root = _roots(int(mixed.sum()))
-    weight[mixed] = share * root / density[mixed]
+    if n_mixed:
+        root = np.sqrt(np.arange(1.0, n_mixed + 1))
+        root *= _shares(valid[mixed] / density[mixed], root, n_plain) / root.sum()
+        weight[mixed] = root / density[mixed]
+        weight[plain] = (1.0 - float(root.sum())) / max(n_plain, 1)
+    else:
+        weight[plain] = 1.0 / max(n_plain, 1)
     return weight
 
 
@@ -136,32 +139,35 @@ def unbiased(origin: NDArray[np.int8], density: Array) -> NDArray[np.bool_]:
     return np.isin(origin, UNBIASED) & np.isfinite(density) & (density > 0)
 
 
-def _mixed(origin: NDArray[np.int8], density: Array, valid: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Return the mean of the mixed points, its variance, and its share in the estimate."""
-    known = unbiased(origin, density)
-    mixed = known & (density != 1.0)
-    n_plain, n_mixed = int((known & ~mixed).sum()), int(mixed.sum())
-    if not n_mixed:
-        return 0.0, 0.0, 0.0
-    root = _roots(n_mixed)
-    values = valid[mixed] / density[mixed]
-    mean, squares = float(root @ values), float(np.sum(root**2))
-    variance = float(np.sum(root**2 * (values - mean) ** 2)) / max(1.0 - squares, 0.5)
-    # The largest single value says how much one more or less would change: a floor under the scatter of few.
-    variance = max(variance, float(np.max(root * values)) ** 2)
+def _shares(values: Array, weight: Array, n_plain: int) -> Array:
+    """Return for each of the mixed `values` the share that the mixed mean gets in the estimate, judged by the others.
+
+    A share that follows from the very points it applies to is small when they hold a rare large value, and large when
+    they miss it. So points in even places get what those in odd places say, and the other way round.
+    """
     if not n_plain:
-        return mean, variance, 1.0
-    if int(valid[mixed].sum()) < FEWEST_HITS:
+        return np.ones(len(values))
+    shares = np.full(len(values), len(values) / (n_plain + len(values)))
+    halves = [np.arange(start, len(values), 2) for start in (0, 1)]
+    if min(int((values[half] > 0).sum()) for half in halves) < FEWEST_HITS:
         # Too few to know how precise the mixture is: every point counts the same.
-        return mean, variance, n_mixed / (n_plain + n_mixed)
-    plain_variance = _binomial_error(mean, n_plain) ** 2
-    return mean, variance, plain_variance / (plain_variance + variance)
+        return shares
+    for here, other in (halves, halves[::-1]):
+        part = weight[other] / weight[other].sum()
+        plain_variance = _binomial_error(float(part @ values[other]), n_plain) ** 2
+        # Both halves together are twice as precise.
+        shares[here] = plain_variance / (plain_variance + _variance(values[other], part) / 2)
+    return shares
 
 
-def _roots(n: int) -> Array:
-    """Return the shares of `n` points in their mean, by the square-root rule."""
-    root = np.sqrt(np.arange(1.0, n + 1))
-    return np.asarray(root / root.sum()) if n else root
+def _variance(values: Array, weight: Array) -> float:
+    """Return the variance of ``weight @ values`` of independent values."""
+    if not len(values) or not weight.any():
+        return 0.0
+    share = weight / weight.sum()
+    scatter = float(np.sum(weight**2 * (values - share @ values) ** 2)) / max(1.0 - float(np.sum(share**2)), 0.5)
+    # The largest single value says how much one more or less would change: a floor under the scatter of few.
+    return max(scatter, float(np.max(weight * values)) ** 2)
 
 
 def _binomial_error(share: float, n: int) -> float:

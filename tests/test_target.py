@@ -76,6 +76,14 @@ def test_penalty_grows_with_distance() -> None:
     assert (np.diff(far) > 0).all()
 
 
+def test_absurd_values_are_far_away() -> None:
+    """A value whose square overflows is no nearer than one whose square does not."""
+    penalty = rs.Target(mh=(0, 1)).judge({"mh": [1e10, 1e100, 1e300]}).penalty
+
+    assert np.isfinite(penalty).all()
+    assert (np.diff(penalty) > 0).all()
+
+
 def test_labels() -> None:
     """A function that only says 0 or 1 is a target too."""
     target = rs.Target(labels="y")

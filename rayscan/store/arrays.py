@@ -81,7 +81,8 @@ def names_of(table: pa.Table, kind: str) -> list[str]:
 
 def unit_of(table: pa.Table, name: str) -> str:
     """Return a column's unit, or an empty text."""
-    return (table.schema.field(name).metadata or {}).get(b"unit", b"").decode()
+    metadata: dict[bytes, bytes] = table.schema.field(name).metadata or {}
+    return metadata.get(b"unit", b"").decode()
 
 
 def stage_seconds(table: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
