@@ -81,9 +81,9 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
       missed; the k-th point gets the weight √k instead, which is fixed beforehand and at most 9/8 of the variance of
       the best such rule for any rate of learning [1]_.
 
-    XX
-    one's comes from the scatter of the mixed points. Weights must not depend on the points they apply to, or rare large
-    values would be weighted down: those for one half of the mixed points are taken from the other half.
+    The two means are averaged by inverse variance. The plain one's is V (1 - V) / n with the mixed mean for V; the
+    mixed one's comes from the scatter of the mixed points. Weights must not depend on the points they apply to, or rare
+    large values would be weighted down: those of one half of the mixed points are taken from the other half.
 
     The error describes what was sampled. Regions in which nothing was ever found are only within reach of uniform
     points; `Volume.unseen` is the limit for these.
