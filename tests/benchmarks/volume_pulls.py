@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--targets", nargs="+", default=["box4", "balls6", "cos3", "shell7"])
-    parser.add_argument("--rounds", type=int, nargs="+", default=[15, 40])
+    parser.add_argument("--rounds", type=int, nargs="+", default=[40])
     options = parser.parse_args(argv)
     bad = 0
     print("target   rounds  pull mean  width  estimate/truth  claimed error")
