@@ -155,7 +155,9 @@ class CandidateProposer:
         # A provisional score says "among the best so far", not "valid": no use to anyone who reads the table.
         told = self.surrogate.ready and not self._provisional
         score = pool.prediction.score[chosen] if told else np.full(len(chosen), np.nan)
-        return Proposals(pool.u[chosen], pool.origin[chosen], pool.density[chosen], score, self.generation)
+        # Chosen by score, a point no longer has the density of the draw that it came from.
+        density = np.full(len(chosen), np.nan) if self.surrogate.ready else pool.density[chosen]
+        return Proposals(pool.u[chosen], pool.origin[chosen], density, score, self.generation)
 
     def _select(self, n: int, pending: Array) -> Indices:
         options, pool = self.options, self._current_pool()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import log_expit
 from scipy.stats import qmc
 
+from rayscan.learn.audit import Audit
 from rayscan.learn.chains import Chains
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.hops import Hops
@@ -32,6 +33,7 @@ WAVES = (0, 64)
 BATCH = 256
 RECENT = 600
 BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
+AUDIT_FROM, AUDIT_SHARE = 50, 0.03
 
 
 class CoverageProposer:
@@ -59,8 +61,9 @@ class CoverageProposer:
     2. `Ladder` says what to hit: the target, or a wider provisional one.
     3. `Chains` sample the probability of hitting it. The width of that probability is the size of recent errors on
        points predicted before they were evaluated.
-    4. Of each batch, an exact share is uniform; of the rest, half is drawn from the chains as they come and half fills
-       the largest holes among the points known.
+    4. Of each batch, an exact share is uniform; once there are `AUDIT_FROM` valid points, `AUDIT_SHARE` of the rest is
+       drawn by `Audit` with a known density, for the volume; of what remains, half is drawn from the chains as they
+       come and half fills the largest holes among the points known.
     """
 
     def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
@@ -70,6 +73,7 @@ class CoverageProposer:
         self.replay = Replay(d, target, self.ladder)
         self.chains = Chains(d, WALKERS)
         self.hops = Hops()
+        self.audit = Audit(d)
         self.learners: list[Learner] = []
         self.errors: list[Array] = []
         self.driver = 0
@@ -125,6 +129,7 @@ class CoverageProposer:
         self._survey()
         self.hops.survey(self._valid)
         self._restart(rng)
+        self.audit.fit(self._valid, rng)
         self._pool = np.empty((0, self.d))
 
     def _survey(self) -> None:
@@ -212,7 +217,9 @@ class CoverageProposer:
         u, origin = np.empty((rest, self.d)), np.full(rest, Origin.UNIFORM, dtype=np.int8)
         blind = self._blind(rest)
         rng = self._rng()
-        guided = np.flatnonzero(~blind)
+        audited = len(self._valid) >= AUDIT_FROM and self.audit.ready
+        probes = ~blind & (rng.random(rest) < AUDIT_SHARE) if audited else np.zeros(rest, dtype=np.bool_)
+        guided = np.flatnonzero(~blind & ~probes)
         if len(guided) and self.chains.started and self.learners:
             taken = np.concatenate([np.reshape(pending, (-1, self.d)), initial.u])
             hops = self.hops.propose(self._valid, self._dead, rng.binomial(len(guided), self.hops.share), rng)
@@ -222,9 +229,9 @@ class CoverageProposer:
             guided = guided[: len(order)]
             u[guided] = np.concatenate([hops, walked])[order]
             origin[guided] = np.where(order < len(hops), Origin.LOCAL, Origin.CHAIN)
-        uniform = origin == Origin.UNIFORM
-        u[uniform] = rng.random((int(uniform.sum()), self.d))
-        density = np.where(uniform, 1.0, np.nan)
+        free, density = np.flatnonzero(origin == Origin.UNIFORM), np.full(rest, np.nan)
+        count = int(probes.sum())
+        u[free], origin[free], density[free] = self.audit.batch(len(free) - count, count, rng)
         score = np.exp(self._log_p(u, goal=True)) if self.learners else np.full(rest, np.nan)
         return Proposals(
             np.concatenate([initial.u, u]), np.concatenate([initial.origin, origin]),
@@ -312,6 +319,7 @@ class CoverageProposer:
             "ladder": {name: plain(value) for name, value in self.ladder.state_dict().items()},
             "chains": {"u": plain(self.chains.u)},
             "hops": self.hops.state_dict(),
+            "audit": {k: plain(v) if isinstance(v, np.ndarray) else v for k, v in self.audit.state_dict().items()},
             "learners": [learner.state_dict() for learner in self.learners],
             "errors": [plain(error) for error in self.errors],
             "sure": self._sure,
@@ -327,6 +335,7 @@ class CoverageProposer:
         self.ladder.load_state_dict({name: np.array(value.tolist()) for name, value in state["ladder"].items()})
         self.chains.load_state_dict({"u": state["chains"]["u"].numpy().copy()})
         self.hops.load_state_dict(state["hops"])
+        self.audit.load_state_dict({k: v if isinstance(v, int) else v.numpy() for k, v in state["audit"].items()})
         self.replay = Replay(self.d, self.target, self.ladder)
         self._seen.clear()
         if len(rows):

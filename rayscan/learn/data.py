@@ -41,8 +41,8 @@ class Proposals:
     origin : ndarray of int8, shape (n,)
         `Origin` codes.
     density : ndarray, shape (n,)
-        The proposal's density at the point with respect to the prior (1 for uniform, 1/Jacobian for the map), NaN where
-        it is not known.
+        The density that the point was drawn with, with respect to the prior (1 for uniform, 1/Jacobian for the map);
+        NaN where it is not known, or where points were selected after they were drawn.
     score : ndarray, shape (n,)
         The surrogate's probability of being valid when it was proposed, NaN when there was no surrogate yet.
     generation : int
