@@ -50,20 +50,25 @@ def _interval(kind: str, lo: float, hi: float) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Uniform:
-    """Uniform between `lo` and `hi`."""
+class _Range:
+    """A finite range, `lo` < `hi`."""
 
     lo: float
     hi: float
 
     def __post_init__(self) -> None:
-        lo, hi = _interval("Uniform", self.lo, self.hi)
+        lo, hi = _interval(type(self).__name__, self.lo, self.hi)
         object.__setattr__(self, "lo", lo)
         object.__setattr__(self, "hi", hi)
 
     @property
     def bounds(self) -> tuple[float, float]:
         return self.lo, self.hi
+
+
+@dataclass(frozen=True)
+class Uniform(_Range):
+    """Uniform between `lo` and `hi`."""
 
     def to_physical(self, u: Array) -> Array:
         return np.clip(self.lo + u * (self.hi - self.lo), self.lo, self.hi)
@@ -73,23 +78,15 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class Log:
+class Log(_Range):
     """Uniform in the logarithm between `lo` and `hi`, both positive or both negative."""
 
-    lo: float
-    hi: float
-
     def __post_init__(self) -> None:
-        lo, hi = _interval("Log", self.lo, self.hi)
-        if lo <= 0 <= hi:
-            msg = f"Log({lo:g}, {hi:g}): a logarithmic range cannot touch or cross zero; use SymLog(lo, hi, linear=...)"
+        super().__post_init__()
+        if self.lo <= 0 <= self.hi:
+            span = f"Log({self.lo:g}, {self.hi:g})"
+            msg = f"{span}: a logarithmic range cannot touch or cross zero; use SymLog(lo, hi, linear=...)"
             raise ConfigError(msg)
-        object.__setattr__(self, "lo", lo)
-        object.__setattr__(self, "hi", hi)
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return self.lo, self.hi
 
     def to_physical(self, u: Array) -> Array:
         start, end = math.log(abs(self.lo)), math.log(abs(self.hi))
@@ -102,28 +99,20 @@ class Log:
 
 
 @dataclass(frozen=True)
-class SymLog:
+class SymLog(_Range):
     """Logarithmic in the magnitude on both sides of zero, linear within `linear` of zero.
 
     The quantile is uniform in ``arcsinh(x / (2 linear))``, which behaves like ``x / (2 linear)`` near zero and like
     ``± log(|x| / linear)`` far from it.
     """
 
-    lo: float
-    hi: float
     linear: float = 1.0
 
     def __post_init__(self) -> None:
-        lo, hi = _interval("SymLog", self.lo, self.hi)
+        super().__post_init__()
         if not (math.isfinite(self.linear) and self.linear > 0):
-            msg = f"SymLog({lo:g}, {hi:g}, linear={self.linear!r}): expected linear > 0"
+            msg = f"SymLog({self.lo:g}, {self.hi:g}, linear={self.linear!r}): expected linear > 0"
             raise ConfigError(msg)
-        object.__setattr__(self, "lo", lo)
-        object.__setattr__(self, "hi", hi)
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return self.lo, self.hi
 
     def to_physical(self, u: Array) -> Array:
         start, end = (math.asinh(edge / (2 * self.linear)) for edge in (self.lo, self.hi))

@@ -1,1 +1,1 @@
-"""One point through the user's programs: tools, sandboxes, SLHA. Knows nothing of learning and nothing of Ray."""
+"""One point through the user's programs. Knows nothing of learning and nothing of Ray."""
