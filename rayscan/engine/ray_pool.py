@@ -66,6 +66,8 @@ class EvaluatorActor:
         try:
             if self._first:
                 sweep(self._scratch)
+            # What the user's machine has, this node may lack.
+            self._tool.check(self._parameters)
             self._evaluator = Evaluator(self._tool, self._parameters, self._run_id, self._name, self._scratch)
         except Exception as error:  # noqa: BLE001 - a user's tool may raise anything
             return str(error) if isinstance(error, RayscanError) else f"{type(error).__name__}: {error}"

@@ -148,6 +148,20 @@ def test_a_tool_that_does_not_open_says_why(new_pool: Callable[..., Any]) -> Non
         gather(pool, 2)
 
 
+def test_a_node_that_lacks_the_program_says_so(new_pool: Callable[..., Any], tmp_path: Path) -> None:
+    """The program is looked for where the evaluators are, not only where the user sits."""
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho y = $1\n")
+    program.chmod(0o755)
+    tool = rs.Command([str(program), "{x}"], read={"y": {"key": "y", "file": "stdout"}})
+    tool.check(["x"])
+    program.unlink()
+    pool = new_pool(tool)
+    pool.submit(points(range(2)))
+    with pytest.raises(ClusterError, match=str(program)):
+        gather(pool, 2)
+
+
 def test_abandoned_points_are_forgotten_and_may_come_again(new_pool: Callable[..., Any]) -> None:
     """After `abandon` nothing of the past comes back, and the same ids can be submitted anew."""
     pool = new_pool(rs.Function(lambda x: time.sleep(30 if x < 4 else 0) or x, outputs=["y"]))
