@@ -293,7 +293,8 @@ def read_segment(directory: Path, stem: str, columns: list[str]) -> pa.Table | N
     for _ in range(3):
         try:
             with (directory / (stem + CLOSED)).open("rb") as file:
-                return pq.ParquetFile(file).read(columns=columns)
+                # In this thread: Arrow's own threads can abort the interpreter while it shuts down.
+                return pq.ParquetFile(file, pre_buffer=False).read(columns=columns, use_threads=False)
         except FileNotFoundError:
             pass
         except (pa.ArrowException, OSError, EOFError) as error:
