@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit
-from scipy.stats import qmc
 
 from rayscan.learn.audit import Audit
 from rayscan.learn.chains import Chains
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.hops import Hops
+from rayscan.learn.initial import InitialDesign
 from rayscan.learn.ladder import Ladder
 from rayscan.learn.replay import Replay
 from rayscan.learn.spread import farthest_points, nearest_distance, sparse_points
@@ -79,14 +80,14 @@ class CoverageProposer:
         self.driver = 0
         self.width: Array = np.full(len(self.ladder.goal), 0.5)
         self._sure = 0.0
-        self._asked = self._initial_issued = self._draws = 0
+        self._asked = self._draws = 0
+        self.initial = InitialDesign(d, options, seed)
         self._pool: Array = np.empty((0, d))
         self._gap: Array = np.empty(0)
         self._known: Array = np.empty((0, d))
         self._seen: set[bytes] = set()
         self._valid: Array = np.empty((0, d))
         self._dead: Array = np.empty((0, d))
-        self._sobol: Array | None = None
 
     # -- rows in ------------------------------------------------------------------------------------------------
 
@@ -210,7 +211,7 @@ class CoverageProposer:
         pending : ndarray, shape (k, d)
             Issued but not back; new points keep away from them.
         """
-        initial = self._initial(n)
+        initial = dataclasses.replace(self.initial.take(n), generation=self.generation)
         rest = n - len(initial)
         if not rest:
             return initial
@@ -237,28 +238,6 @@ class CoverageProposer:
             np.concatenate([initial.u, u]), np.concatenate([initial.origin, origin]),
             np.concatenate([initial.density, density]), np.concatenate([initial.score, score]), self.generation,
         )  # fmt: skip
-
-    def _initial(self, n: int) -> Proposals:
-        """Return what is left of the initial design, at most `n` points."""
-        options, start = self.options, self._initial_issued
-        count = max(min(n, options.initial_count - start), 0)
-        self._initial_issued += count
-        given = isinstance(options.initial, np.ndarray)
-        if given:
-            u = np.array(options.initial[start : start + count], dtype=np.float64).reshape(-1, self.d)
-        else:
-            u = self._design()[start : start + count]
-        origin = np.full(count, Origin.GIVEN if given else Origin.INITIAL, dtype=np.int8)
-        return Proposals(u, origin, np.full(count, np.nan if given else 1.0), np.full(count, np.nan), self.generation)
-
-    def _design(self) -> Array:
-        """Return the Sobol points of the start ``(initial_count, d)``."""
-        if self._sobol is None:
-            count = self.options.initial_count
-            sobol = qmc.Sobol(self.d, scramble=True, rng=np.random.default_rng([self.seed, 0]))
-            # Whole powers of two keep the sequence balanced; what is left over is not used.
-            self._sobol = np.asarray(sobol.random_base2(max(count - 1, 0).bit_length()))[:count]
-        return self._sobol
 
     def _blind(self, n: int) -> NDArray[np.bool_]:
         """Return which of the next `n` points are uniform: exactly `random_share` of them, evenly spaced."""
@@ -315,7 +294,7 @@ class CoverageProposer:
             return torch.from_numpy(np.array(array))
 
         return {
-            "counters": [self.generation, self.driver, self._asked, self._initial_issued, self._draws],
+            "counters": [self.generation, self.driver, self._asked, self.initial.issued, self._draws],
             "ladder": {name: plain(value) for name, value in self.ladder.state_dict().items()},
             "chains": {"u": plain(self.chains.u)},
             "hops": self.hops.state_dict(),
@@ -331,7 +310,7 @@ class CoverageProposer:
 
     def load_state_dict(self, state: dict[str, Any], rows: Rows) -> None:
         """Return to a state, given the rows told until then in the same order."""
-        self.generation, self.driver, self._asked, self._initial_issued, self._draws = map(int, state["counters"])
+        self.generation, self.driver, self._asked, self.initial.issued, self._draws = map(int, state["counters"])
         self.ladder.load_state_dict({name: np.array(value.tolist()) for name, value in state["ladder"].items()})
         self.chains.load_state_dict({"u": state["chains"]["u"].numpy().copy()})
         self.hops.load_state_dict(state["hops"])
