@@ -43,7 +43,8 @@ class Reading:
     problem : str
         Why there is no finite value; empty when there is one.
     missing : bool
-        Whether the value is not there at all, as opposed to there but not finite.
+        Whether no number is there: nothing at all, or a text that is none. A program that works does not write that, so
+        the point is a tool error; a number that is not finite (NaN, Infinity, asterisks) is the point's own fault.
     """
 
     value: float
@@ -96,7 +97,8 @@ class Reader(abc.ABC):
         try:
             value = parse_number(text)
         except ValueError:
-            return Reading(math.nan, where, text, f"{where} is {text[:_SHOWN]!r}; expected a number")
+            problem = f"{where} is {text[:_SHOWN]!r}; expected a number"
+            return Reading(math.nan, where, text, problem, missing=True)
         if math.isfinite(value):
             return Reading(value, where, text)
         return Reading(math.nan, where, text, f"{where} is {text[:_SHOWN]}")

@@ -26,7 +26,7 @@ elif mode == 2:
 elif mode == 3:
     os.kill(os.getpid(), signal.SIGSEGV)
 elif mode == 4:
-    open("out", "wb").write(os.urandom(2000))
+    open("out", "wb").write(os.urandom(2000) + b"\\ny = \\xff\\xfe\\n")
 elif mode == 5:
     open("out", "w").write("y = NaN\\n")
 elif mode == 6:
