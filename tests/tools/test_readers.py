@@ -75,8 +75,8 @@ def test_two_different_values_are_never_guessed(tmp_path: Path, spec: str) -> No
 
 
 @pytest.mark.parametrize(("text", "problem", "missing"), [
-    ("NaN", "is NaN", False), ("nan", "is nan", False), ("Infinity", r"is Infinity", False), ("*****", r"is \*+", False),
-    ("12abc", "is '12abc'; expected a number", True), ("ERROR", "is 'ERROR'; expected a number", True),
+    ("NaN", "is NaN", False), ("nan", "is nan", False), ("Infinity", r"is Infinity", False),
+    ("*****", r"is \*+", False), ("12abc", "is '12abc'; expected a number", True), ("ERROR", "is 'ERROR'; expected a number", True),
 ])  # fmt: skip
 def test_what_is_no_finite_number_is_a_problem_in_words(
     tmp_path: Path, text: str, problem: str, missing: bool
