@@ -1,4 +1,4 @@
-"""Trouble on purpose: evaluators that die, drivers that are killed, disks that refuse.
+"""Trouble on purpose: evaluators that die, drivers that are killed. For disks that refuse see `rayscan.testing.disk`.
 
 For tests of scans that must survive all of it, with one's own tool as well as with ours:
 
@@ -12,14 +12,13 @@ For tests of scans that must survive all of it, with one's own tool as well as w
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -230,44 +229,3 @@ def survivors(scratch: Path | str) -> list[str]:
             if place and Path(place).is_relative_to(root):
                 found.append(f"process {process.pid}: {' '.join(process.cmdline())[:100]}")
     return found
-
-
-@contextlib.contextmanager
-def sick_disk(below: Path | str, code: int = errno.ENOSPC) -> Iterator[threading.Event]:
-    """Let writes of this process to files below a directory fail, for as long as the event is set.
-
-    What is refused is ``os.pwrite`` and ``os.fsync``, which is how rows and the journal are written.
-
-    Parameters
-    ----------
-    below : Path or str
-    code : int
-        The ``errno``: ``ENOSPC`` for a full disk, ``EIO`` for a network file system that is away.
-
-    Yields
-    ------
-    threading.Event
-        Set at first; clear it and the disk is well again.
-    """
-    root = Path(below).resolve()
-    sick = threading.Event()
-    sick.set()
-    pwrite, fsync = os.pwrite, os.fsync
-
-    def refuse(handle: int) -> None:
-        if sick.is_set() and Path(f"/proc/self/fd/{handle}").resolve().is_relative_to(root):
-            raise OSError(code, os.strerror(code))
-
-    def sick_pwrite(handle: int, data: Any, offset: int) -> int:
-        refuse(handle)
-        return pwrite(handle, data, offset)
-
-    def sick_fsync(handle: Any) -> None:
-        refuse(handle)
-        fsync(handle)
-
-    os.pwrite, os.fsync = sick_pwrite, sick_fsync  # type: ignore[assignment]
-    try:
-        yield sick
-    finally:
-        os.pwrite, os.fsync = pwrite, fsync

@@ -18,7 +18,7 @@ from rayscan.engine import recorder as recorder_module
 from rayscan.engine.loop import Loop
 from rayscan.errors import FailureRateError, StoreError
 from rayscan.progress import Goal
-from rayscan.testing.chaos import sick_disk
+from rayscan.testing.disk import sick_disk
 from rayscan.tools.base import Status
 
 
