@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+REMEMBERED = 100_000
+"""Rows that a learner remembers at most: what a network and a map gain from more is less than the time it takes."""
+SLACK = 1.25
+"""How far beyond its limit a history grows before it is thinned, so that not every batch pays for a sort."""
+
 
 class Origin(enum.IntEnum):
     """Which proposal a point came from."""
@@ -23,6 +28,7 @@ class Origin(enum.IntEnum):
     CHAIN = 5
     FLOW = 6
     AUDIT = 7
+    FORK = 8
 
     @property
     def label(self) -> str:
@@ -113,3 +119,102 @@ class Rows:
     def concatenate(cls, batches: list[Rows]) -> Rows:
         """Join one or more batches, in order."""
         return cls(*(np.concatenate([getattr(batch, f.name) for batch in batches]) for f in fields(cls)))
+
+
+class History:
+    """What a learner remembers of the rows it was told: all, up to a limit, and a sample of them beyond it.
+
+    Of many rows it keeps the nearest to the target (a quarter of `limit`), as many valid ones, the latest (a sixteenth)
+    and, of all rows alike, a sample that fills the rest. What is kept follows from which rows were told, and neither
+    from their order nor from how they came in batches: a scan that was interrupted remembers what one that was not
+    does.
+
+    Parameters
+    ----------
+    d : int
+        Scanned parameters.
+    m : int
+        Observables.
+    limit : int
+        Rows that `rows` has at most; at least 16.
+
+    Attributes
+    ----------
+    told : int
+        Rows told in all.
+
+    Notes
+    -----
+    Each of the four parts is the least `k` rows by some key of the row alone (its penalty, its id, or a number
+    scrambled from its id). A row that is not among the least `k` of a set is not among those of a larger set either, so
+    forgetting it changes nothing later.
+    """
+
+    def __init__(self, d: int, m: int, limit: int = REMEMBERED) -> None:
+        self.told = 0
+        self.limit = limit
+        self._batches = [Rows.empty(d, m)]
+        self._held = 0
+        self._settled = True
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def add(self, rows: Rows) -> None:
+        """Take rows that were not told before."""
+        if not len(rows):
+            return
+        self._batches.append(rows)
+        self.told += len(rows)
+        self._held += len(rows)
+        self._settled = False
+        if self._held > SLACK * self.limit:
+            self._settle()
+
+    @property
+    def rows(self) -> Rows:
+        """What is remembered, in the order of ids."""
+        if not self._settled:
+            self._settle()
+        return self._batches[0]
+
+    def _settle(self) -> None:
+        rows = Rows.concatenate(self._batches)
+        if (np.diff(rows.point_id) < 0).any():
+            rows = rows[np.argsort(rows.point_id)]
+        if self.told > self.limit:
+            rows = rows[np.flatnonzero(_memorable(rows, self.limit))]
+        self._batches, self._held, self._settled = [rows], len(rows), True
+
+
+def _memorable(rows: Rows, limit: int) -> NDArray[np.bool_]:
+    """Return which rows ``(n,)`` are worth remembering, at most `limit`."""
+    quarter, latest = limit // 4, limit // 16
+    lot = _scrambled(rows.point_id)
+    near = np.where(rows.valid | ~np.isfinite(rows.penalty), np.inf, rows.penalty)
+    keep = np.zeros(len(rows), dtype=np.bool_)
+    keep[np.argsort(lot)[: limit - 2 * quarter - latest]] = True
+    keep[_first(np.flatnonzero(rows.valid), lot, quarter)] = True
+    closest = np.flatnonzero(np.isfinite(near))
+    keep[closest[np.lexsort((lot[closest], near[closest]))[:quarter]]] = True
+    keep[np.argsort(rows.point_id)[::-1][:latest]] = True
+    return keep
+
+
+def _first(candidates: NDArray[np.int64], key: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """Return the `count` of the candidates, row numbers of shape (k,), with the least keys."""
+    return candidates[np.argsort(key[candidates])[:count]]
+
+
+def _scrambled(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a number ``(n,)`` for each id that looks random and differs between ids.
+
+    References
+    ----------
+    G. L. Steele Jr., D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: the finalising
+    step of SplitMix64, which is one to one.
+    """
+    z = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
