@@ -29,8 +29,8 @@ LOCK_PATIENCE = 20.0
 """Seconds that a dead driver may go on holding the run directory."""
 START_PATIENCE = 30.0
 """Seconds after which a user should be told what a scan waits for."""
-NOW_SECONDS = 10.0
-"""Seconds that a driver gets to end at once before it is killed."""
+NOW_SECONDS = 5.0
+"""Seconds that a driver gets to end at once before it is killed: it may be learning, and its rows are safe."""
 CLOSE_SECONDS = 120.0
 
 Follow = Callable[[Progress], None]
@@ -71,7 +71,14 @@ class LocalClient:
 
         def make_pool(run_id: str) -> SerialPool:
             sweep(scratch)
-            return SerialPool(Evaluator(problem.tool, problem.space.names, run_id, scratch=scratch))
+            tool, keep = problem.tool, options.keep
+            if tool.deadline is not None:
+                logger.warning(
+                    "evaluators = 0: nobody ends a point that runs longer than the %g s that %s allows",
+                    tool.deadline,
+                    tool.name,
+                )
+            return SerialPool(Evaluator(tool, problem.space.names, run_id, scratch=scratch, keep=keep))
 
         self._session = Session(problem, options, out, make_pool, background=False, config_toml=config_toml)
         return self._session.loop.progress()

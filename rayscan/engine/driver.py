@@ -40,7 +40,7 @@ class Driver:
                 problem,
                 options,
                 out,
-                lambda run_id: RayPool(tool, names, run_id, size, cpus, scratch, ahead),
+                lambda run_id: RayPool(tool, names, run_id, size, cpus, scratch, ahead, options.keep),
                 background=True,
                 threads=threads,
                 config_toml=config_toml,

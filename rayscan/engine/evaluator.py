@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class Evaluator:
         Names for the scratch directory.
     scratch : Path, optional
         Where scratch directories go; memory-backed if there is room by default.
+    keep : {"never", "valid", "all"}
+        Whose output files the scan may keep. The others stay here: a spectrum a point would travel for nothing.
     verbose : bool
         Ask the tool for the details that ``rayscan check`` shows.
     """
@@ -45,13 +48,14 @@ class Evaluator:
         worker: str = "0",
         scratch: Path | None = None,
         *,
+        keep: str = "all",
         verbose: bool = False,
     ) -> None:
         if threading.current_thread() is threading.main_thread():
             # A host that ignores SIGCHLD would turn every exit code into 0.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.tool, self.parameters, self.worker = tool, tuple(parameters), worker
-        self._verbose = verbose
+        self._keep, self._verbose = keep, verbose
         self._host = socket.gethostname()
         self._workshop = Workshop(scratch=scratch, run_id=run_id, worker=worker)
         try:
@@ -102,9 +106,11 @@ class Evaluator:
         point_id, attempt = int(points.point_id[row]), int(points.attempt[row])
         try:
             with self._workshop.sandbox(point_id, attempt, verbose=self._verbose) as sandbox:
-                return self.tool.evaluate(point, sandbox)
+                outcome = self.tool.evaluate(point, sandbox)
         except Exception as error:  # noqa: BLE001 - whatever a user's tool raises is that point's row
             return Outcome(Status.TOOL_ERROR, message=_last_lines(error))
+        wanted = self._keep == "all" or (self._keep == "valid" and outcome.status is Status.OK)
+        return outcome if wanted or not outcome.kept else replace(outcome, kept={})
 
     def _block(self, points: Points) -> Outcomes:
         n, m = len(points), len(self.tool.outputs)

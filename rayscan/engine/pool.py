@@ -45,7 +45,11 @@ class Pool(Protocol):
 
 
 class SerialPool:
-    """One evaluator in this process: for tests, notebooks and debuggers, and for functions too fast to send away."""
+    """One evaluator in this process: for tests, notebooks and debuggers, and for functions too fast to send away.
+
+    A tool's `deadline` cannot be kept here: nobody can end a function in this process without ending the process.
+    Programs have their own time-outs, which hold.
+    """
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.size, self.lost, self.notice = 1, 0, ""

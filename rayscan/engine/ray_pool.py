@@ -50,11 +50,18 @@ class EvaluatorActor:
     """An `Evaluator` as a Ray actor."""
 
     def __init__(
-        self, tool: Tool, parameters: tuple[str, ...], run_id: str, index: int, incarnation: int, scratch: str | None
+        self,
+        tool: Tool,
+        parameters: tuple[str, ...],
+        run_id: str,
+        keep: str,
+        index: int,
+        incarnation: int,
+        scratch: str | None,
     ) -> None:
         self._evaluator: Evaluator | None = None
         self._tool, self._parameters = tool, parameters
-        self._run_id, self._name = run_id, worker_name(index, incarnation)
+        self._run_id, self._keep, self._name = run_id, keep, worker_name(index, incarnation)
         self._scratch = Path(scratch) if scratch else None
         self._first = incarnation == 0
 
@@ -68,7 +75,9 @@ class EvaluatorActor:
                 sweep(self._scratch)
             # What the user's machine has, this node may lack.
             self._tool.check(self._parameters)
-            self._evaluator = Evaluator(self._tool, self._parameters, self._run_id, self._name, self._scratch)
+            self._evaluator = Evaluator(
+                self._tool, self._parameters, self._run_id, self._name, self._scratch, keep=self._keep
+            )
         except Exception as error:  # noqa: BLE001 - a user's tool may raise anything
             return str(error) if isinstance(error, RayscanError) else f"{type(error).__name__}: {error}"
         return ""
@@ -134,6 +143,8 @@ class RayPool:
     ahead : float
         Seconds of work that each evaluator should have waiting; 0 where all points of a round are known and equal
         shares matter more.
+    keep : {"never", "valid", "all"}
+        Whose output files evaluators send.
 
     Attributes
     ----------
@@ -152,12 +163,13 @@ class RayPool:
         cpus: float = 1.0,
         scratch: str | None = None,
         ahead: float = AHEAD_SECONDS,
+        keep: str = "all",
     ) -> None:
         self._ahead = ahead
         self.size, self.lost, self.duplicates = size, 0, 0
         self.notice = ""
         self._tool, self._outputs, self._cpus = tool, tool.outputs, cpus
-        self._arguments = (ray.put(tool), parameters, run_id)
+        self._arguments = (ray.put(tool), parameters, run_id, keep)
         self._scratch = scratch
         self._actor_class = ray.remote(EvaluatorActor).options(num_cpus=cpus, max_restarts=0, max_task_retries=0)
         self._seats = [_Seat(index) for index in range(size)]
@@ -291,10 +303,7 @@ class RayPool:
         starting = sum(seat.ready is not None and now - seat.started < WAVE_SECONDS for seat in self._seats)
         for seat in self._seats:
             if seat.actor is None and now >= seat.not_before and starting < SPAWN_WAVE:
-                tool, parameters, run_id = self._arguments
-                seat.actor = self._actor_class.remote(
-                    tool, parameters, run_id, seat.index, seat.incarnation, self._scratch
-                )
+                seat.actor = self._actor_class.remote(*self._arguments, seat.index, seat.incarnation, self._scratch)
                 seat.ready, seat.started = seat.actor.ready.remote(), now
                 starting += 1
 

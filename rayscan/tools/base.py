@@ -109,7 +109,7 @@ class Tool(abc.ABC):
         For stages, messages and columns.
     deadline : float or None
         Seconds after which the evaluator itself is ended with the point in it: the last resort for code that runs
-        inside the evaluator. Programs have their own time-outs.
+        inside the evaluator. Programs have their own time-outs. Without effect where ``evaluators=0``.
     cores : int
         Processor cores that one evaluation uses.
     unused : tuple of str

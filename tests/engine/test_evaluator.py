@@ -1,0 +1,43 @@
+"""One evaluator, without Ray: what it sends back of a point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rayscan as rs
+from rayscan.engine.evaluator import Evaluator
+from rayscan.tools.base import Outcome, Points, Status
+
+SPECTRUM = b"BLOCK MASS\n" * 2000
+
+
+class Writer(rs.Tool):  # type: ignore[misc]
+    """Offers a spectrum of every point; x > 0.5 is unphysical."""
+
+    outputs = ("y",)
+
+    def evaluate(self, point: Any, sandbox: Any) -> Outcome:
+        status = Status.UNPHYSICAL if point["x"] > 0.5 else Status.OK
+        values = {"y": 1.0} if status is Status.OK else {}
+        return Outcome(status, values, message="said so", kept={"spectrum": SPECTRUM})
+
+
+@pytest.mark.parametrize(("keep", "sent"), [("never", [0, 0]), ("valid", [1, 0]), ("all", [1, 1])])
+def test_only_files_that_may_be_kept_travel(tmp_path: Path, keep: str, sent: list[int]) -> None:
+    """A spectrum that the scan would throw away stays with the evaluator; the rest of the outcome does not change."""
+    points = Points(np.arange(2), np.array([[0.2], [0.8]]), np.ones(2, np.int32))
+    evaluator = Evaluator(Writer(), ("x",), "test", scratch=tmp_path, keep=keep)
+    try:
+        found = [one for outcomes in evaluator.evaluate(points) for one in outcomes.split()]
+    finally:
+        evaluator.close()
+    assert [len(one.kept[0]) for one in found] == sent
+    assert all(files == {"spectrum": SPECTRUM} for one in found for files in one.kept if files)
+    assert [(one.status[0], one.message[0]) for one in found] == [
+        (Status.OK, "said so"),
+        (Status.UNPHYSICAL, "said so"),
+    ]
