@@ -1,6 +1,7 @@
-"""Trouble on purpose: evaluators that die, drivers that are killed. For disks that refuse see `rayscan.testing.disk`.
+"""Trouble on purpose: evaluators that die and points that kill or hang; and a look at what was left behind.
 
-For tests of scans that must survive all of it, with one's own tool as well as with ours:
+Killers from outside, of evaluators, drivers and nodes, are in `rayscan.testing.killers`, disks that refuse in
+`rayscan.testing.disk`. For tests of scans that must survive all of it, with one's own tool as well as with ours:
 
 >>> tool = Frail(my_tool, deaths=0.03, poison=1e-3, seed=1)  # doctest: +SKIP
 >>> with DriverKiller("runs/test", every=(2.0, 5.0), times=3, seed=1):  # doctest: +SKIP
@@ -16,22 +17,22 @@ import hashlib
 import os
 import random
 import signal
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from rayscan.errors import ConfigError
 from rayscan.sandbox.lifeline import COOKIE
-from rayscan.store import live_holder
+from rayscan.testing.killers import DriverKiller, EvaluatorKiller, NodeKiller, kill_driver
 from rayscan.tools.base import Array, Outcome, Tool
 
 if TYPE_CHECKING:
     from rayscan.sandbox.sandbox import Sandbox
+
+__all__ = ["DriverKiller", "EvaluatorKiller", "Frail", "NodeKiller", "kill_driver", "survivors"]
 
 LONG = 3600.0
 """How long a hanging point hangs; a test that fails must not leave it for ever."""
@@ -46,10 +47,10 @@ class Frail(Tool):
         What does the work where nothing goes wrong.
     deaths : float
         Probability that an evaluation kills its evaluator; drawn anew each time.
-    poison : float
-        Share of the points that kill their evaluator every time.
-    hangs : float
-        Share of the points at which the evaluator hangs; `deadline` must then be set.
+    poison : float or collection of int
+        Share of the points that kill their evaluator every time; or their ids.
+    hangs : float or collection of int
+        Share of the points at which the evaluator hangs, or their ids; `deadline` must then be set.
     deadline : float, optional
         Seconds after which the pool is to end an evaluator that hangs.
     seed : int
@@ -58,7 +59,7 @@ class Frail(Tool):
     Raises
     ------
     ConfigError
-        For shares that are none, or hangs without a deadline.
+        For shares that are none, hangs without a deadline, and ids for a vectorised tool, which is not told them.
 
     Examples
     --------
@@ -73,35 +74,39 @@ class Frail(Tool):
         tool: Tool,
         *,
         deaths: float = 0.0,
-        poison: float = 0.0,
-        hangs: float = 0.0,
+        poison: float | Collection[int] = 0.0,
+        hangs: float | Collection[int] = 0.0,
         deadline: float | None = None,
         seed: int = 0,
     ) -> None:
-        for name, share in (
-            ("deaths", deaths),
-            ("poison", poison),
-            ("hangs", hangs),
-            ("poison + hangs", poison + hangs),
-        ):
+        shares = {"deaths": deaths, "poison": _share(poison), "hangs": _share(hangs)}
+        for name, share in {**shares, "poison + hangs": shares["poison"] + shares["hangs"]}.items():
             if not 0 <= share <= 1:
                 msg = f"{name} = {share!r}; expected a share in [0, 1]"
                 raise ConfigError(msg)
+        if tool.vectorized and not (isinstance(poison, float | int) and isinstance(hangs, float | int)):
+            msg = "ids of points for a vectorised tool: it gets blocks of places; expected shares of the points"
+            raise ConfigError(msg)
         if hangs and deadline is None:
             msg = "hangs without a deadline: expected deadline= in seconds, or the scan would wait for ever"
             raise ConfigError(msg)
-        self.tool, self.deaths, self.poison, self.hangs, self.seed = tool, deaths, poison, hangs, seed
+        self.tool, self.deaths, self.seed = tool, deaths, seed
+        self.poison, self.hangs = _plain(poison), _plain(hangs)
         self.outputs, self.cores, self.name = tool.outputs, tool.cores, f"frail {tool.name}"
         self.deadline = tool.deadline if deadline is None else deadline
         self._random = random.Random(seed)  # noqa: S311 - chaos, not secrets
 
-    def is_poison(self, point: Mapping[str, float]) -> bool:
+    def is_poison(self, point: Mapping[str, float], point_id: int = -1) -> bool:
         """Whether this point kills its evaluator every time."""
-        return self._place(point) < self.poison
+        if isinstance(self.poison, float | int):
+            return self._place(point) < self.poison
+        return point_id in self.poison
 
-    def is_hanging(self, point: Mapping[str, float]) -> bool:
+    def is_hanging(self, point: Mapping[str, float], point_id: int = -1) -> bool:
         """Whether the evaluator hangs at this point."""
-        return self.poison <= self._place(point) < self.poison + self.hangs
+        if isinstance(self.hangs, float | int):
+            return 0 <= self._place(point) - _share(self.poison) < self.hangs
+        return point_id in self.hangs
 
     def _place(self, point: Mapping[str, float]) -> float:
         """Return a number in [0, 1) that depends on the point and the seed alone."""
@@ -113,7 +118,7 @@ class Frail(Tool):
         self.tool.check(parameters)
 
     def describe(self) -> dict[str, Any]:
-        knobs = {name: getattr(self, name) for name in ("deaths", "poison", "hangs", "seed")}
+        knobs = {"deaths": self.deaths, "poison": self.poison, "hangs": self.hangs, "seed": self.seed}
         return {**self.tool.describe(), "frail": knobs}
 
     def open(self, scratch: Path) -> None:
@@ -125,9 +130,11 @@ class Frail(Tool):
         self.tool.close()
 
     def evaluate(self, point: Mapping[str, float], sandbox: Sandbox) -> Outcome:
-        if self.is_poison(point) or self._random.random() < self.deaths:
+        # A sandbox is named after its point; nothing else of a tool knows ids.
+        point_id = int(sandbox.directory.name.partition("-")[0])
+        if self.is_poison(point, point_id) or self._random.random() < self.deaths:
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.is_hanging(point):
+        if self.is_hanging(point, point_id):
             time.sleep(LONG)
         return self.tool.evaluate(point, sandbox)
 
@@ -135,77 +142,13 @@ class Frail(Tool):
         return self.tool.evaluate_many(x, parameters)
 
 
-def kill_driver(run: Path | str) -> int | None:
-    """SIGKILL the process that writes into a run directory on this machine.
-
-    Parameters
-    ----------
-    run : Path or str
-
-    Returns
-    -------
-    int or None
-        Its process id; None when nobody was scanning there. Never this process.
-    """
-    holder = live_holder(run) or {}
-    pid = holder.get("pid")
-    if not isinstance(pid, int) or pid == os.getpid():
-        return None
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-        return pid
-    return None
+def _share(chosen: float | Collection[int]) -> float:
+    """Return a share of the points; where their ids are given, none is chosen by its place."""
+    return float(chosen) if isinstance(chosen, float | int) else 0.0
 
 
-class DriverKiller:
-    """Kills the driver of a scan several times, from a thread, while the scan goes on.
-
-    Parameters
-    ----------
-    run : Path or str
-        The run directory; it may not exist yet.
-    every : tuple of (float, float)
-        Seconds between two kills: from, to. They count while a driver is at work.
-    times : int
-    seed : int
-
-    Attributes
-    ----------
-    killed : list of int
-        Process ids.
-    """
-
-    def __init__(self, run: Path | str, *, every: tuple[float, float], times: int, seed: int = 0) -> None:
-        self.killed: list[int] = []
-        self._run, self._every, self._times = Path(run), every, times
-        self._random = random.Random(seed)  # noqa: S311 - chaos, not secrets
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="driver-killer", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while len(self.killed) < self._times and not self._end.is_set():
-            left = self._random.uniform(*self._every)
-            while left > 0 and not self._end.wait(0.1):
-                left -= 0.1 if self._is_at_work() else 0.0
-            pid = None if self._end.is_set() else kill_driver(self._run)
-            if pid is not None:
-                self.killed.append(pid)
-
-    def _is_at_work(self) -> bool:
-        try:
-            return live_holder(self._run) is not None
-        except OSError:
-            return False
+def _plain(chosen: float | Collection[int]) -> float | list[int]:
+    return float(chosen) if isinstance(chosen, float | int) else sorted(int(point_id) for point_id in chosen)
 
 
 def survivors(scratch: Path | str) -> list[str]:

@@ -1,9 +1,12 @@
 """Kill anything, at any moment: ``python -m tests.benchmarks.chaos_run [--points 20000] [--seeds 10] ...``.
 
-A scan on a cluster of three nodes whose evaluators die at random (3 % a point), with points that kill their evaluator
-every time and points at which it hangs, while the driver is killed three times and one node once. Afterwards the table
-must hold every id exactly once, every value right, poison and hangs set aside, and nothing may be left running or lying
-about. Prints one line a seed; ends with 1 if any check failed.
+A scan on a cluster of three nodes whose evaluators die at random (3 % a point), with five points that kill their
+evaluator every time and five at which it hangs, while the driver is killed three times and one node once. Afterwards
+the table must hold every id exactly once, every value right, poison and hangs set aside, and nothing may be left
+running or lying about. Prints one line a seed; ends with 1 if any check failed.
+
+A point that dies three times by chance, alone, is set aside as poison, too: the pool cannot know better. That happens
+to one point in some thousands of those whose evaluator died, and is counted.
 """
 
 from __future__ import annotations
@@ -40,25 +43,30 @@ def start_cluster(evaluators: int) -> tuple[Any, Any]:
     return cluster, victim
 
 
+def choose_bad(points: int, each: int, seed: int) -> tuple[list[int], list[int]]:
+    """Return ids of poison and of hanging points, anywhere in the scan."""
+    chosen = np.random.default_rng(seed).choice(points, size=2 * each, replace=False).tolist()
+    return chosen[:each], chosen[each:]
+
+
 def check(table: Any, tool: Frail, points: int) -> dict[str, Any]:
     """Return what the table shows; ``wrong`` lists every broken promise."""
     ids = table["point_id"].to_numpy()
     a, b, y = (table[name].to_numpy() for name in ("a", "b", "y"))
     status = np.array(table["status"].to_pylist())
-    places = [{"a": u, "b": v} for u, v in zip(a.tolist(), b.tolist(), strict=True)]
-    poison = np.array([tool.is_poison(place) for place in places])
-    hangs = np.array([tool.is_hanging(place) for place in places])
+    poison, hangs = np.isin(ids, tool.poison), np.isin(ids, tool.hangs)
     unlucky = int((status[~poison & ~hangs] == "poison").sum())
     wrong = []
     if not np.array_equal(ids, np.arange(points)):
         wrong.append(f"{len(ids)} ids, {len(np.unique(ids))} different, up to {ids.max(initial=-1)}")
     if not np.array_equal((a + b)[status == "ok"], y[status == "ok"]):
         wrong.append("values")
-    if set(status[poison]) - {"poison"} or set(status[hangs]) - {"timeout", "poison"}:
+    if set(status[poison]) != {"poison"} or not set(status[hangs]) <= {"timeout", "poison"}:
         wrong.append(f"poison {set(status[poison])}, hangs {set(status[hangs])}")
     if (others := (status[~poison & ~hangs] != "ok").sum() - unlucky) > 0:
         wrong.append(f"{others} good points did not end ok")
-    return {"poison": int(poison.sum()), "hangs": int(hangs.sum()), "unlucky": unlucky, "wrong": wrong}
+    again = int((table["attempt"].to_numpy() > 1).sum())
+    return {"poison": int(poison.sum()), "hangs": int(hangs.sum()), "unlucky": unlucky, "again": again, "wrong": wrong}
 
 
 def run(arguments: argparse.Namespace, seed: int) -> bool:
@@ -68,7 +76,8 @@ def run(arguments: argparse.Namespace, seed: int) -> bool:
     cluster, victim = start_cluster(arguments.evaluators)
     n, pause = arguments.points, arguments.seconds
     function = rs.Function(lambda a, b: time.sleep(pause) or a + b, outputs=["y"])
-    tool = Frail(function, deaths=0.03, poison=5 / n, hangs=5 / n, deadline=5.0, seed=seed)
+    poison, hangs = choose_bad(n, 5, seed)
+    tool = Frail(function, deaths=0.03, poison=poison, hangs=hangs, deadline=5.0, seed=seed)
     with tempfile.TemporaryDirectory() as directory:
         out, scratch = Path(directory) / "run", Path(directory) / "scratch"
         scan = rs.Scan(
@@ -92,7 +101,7 @@ def run(arguments: argparse.Namespace, seed: int) -> bool:
         wrong.append(f"only {len(killer.killed)} drivers were killed: too few points for --every")
     print(
         f"seed {seed}: {n} points in {seconds:.0f} s, {len(killer.killed)} drivers and a node killed, "
-        f"{scan.progress().lost} re-issued by the last driver, {found['poison']} poison, {found['hangs']} hangs, "
+        f"{found['again']} points evaluated again, {found['poison']} poison, {found['hangs']} hangs, "
         f"{found['unlucky']} set aside after three random deaths: {'; '.join(wrong) or 'nothing lost'}",
         flush=True,
     )
@@ -112,7 +121,7 @@ def main() -> int:
     parser.add_argument("--points", type=int, default=20_000)
     parser.add_argument("--evaluators", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=0.05, help="what a point takes")
-    parser.add_argument("--every", type=float, nargs=2, default=[20.0, 60.0], help="seconds between driver kills")
+    parser.add_argument("--every", type=float, nargs=2, default=[20.0, 90.0], help="seconds between driver kills")
     parser.add_argument("--node-after", type=float, default=60.0, help="seconds until a node is killed")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
