@@ -173,15 +173,13 @@ class History:
 
     @property
     def rows(self) -> Rows:
-        """What is remembered, in the order of ids."""
+        """What is remembered, in the order it was told."""
         if not self._settled:
             self._settle()
         return self._batches[0]
 
     def _settle(self) -> None:
         rows = Rows.concatenate(self._batches)
-        if (np.diff(rows.point_id) < 0).any():
-            rows = rows[np.argsort(rows.point_id)]
         if self.told > self.limit:
             rows = rows[np.flatnonzero(_memorable(rows, self.limit))]
         self._batches, self._held, self._settled = [rows], len(rows), True
