@@ -125,9 +125,9 @@ class History:
     """What a learner remembers of the rows it was told: all, up to a limit, and a sample of them beyond it.
 
     Of many rows it keeps the nearest to the target (a quarter of `limit`), as many valid ones, the latest (a sixteenth)
-    and, of all rows alike, a sample that fills the rest. What is kept follows from which rows were told, and neither
-    from their order nor from how they came in batches: a scan that was interrupted remembers what one that was not
-    does.
+    and, of all rows alike, a sample that fills the rest. Which are kept follows from which
+    were told, and neither from their order nor from how they came in batches: a scan that was interrupted remembers
+    what one that was not does.
 
     Parameters
     ----------
