@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from rayscan.errors import ConfigError, RayscanError, SLHAError
+from rayscan.errors import ConfigError, RayscanError, SLHAError, printable
 
 if TYPE_CHECKING:
     from rayscan.config import Configuration
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 REPORT, CORNER = "report.txt", "corner.png"
 EPILOG = (
-    "Exit codes: 0 done, goal reached; 1 something failed on the way (programs, disk, cluster); 2 bad input, nothing "
-    "was started; 3 stopped before the goal by a signal or by `rayscan stop`: all is saved, the same command goes on."
+    "Exit codes: 0 done, a goal was reached (the time limit is one); 1 something failed (programs, run directory, "
+    "disk, cluster): what was evaluated is saved; 2 bad input, nothing was started; 3 stopped before the goal by "
+    "Ctrl-C, SIGTERM, SIGUSR1 or `rayscan stop`: all is saved, the same command goes on."
 )
 
 
@@ -61,7 +62,7 @@ def _tells(command: Callable[P, Exit | None]) -> Callable[P, None]:
         try:
             code = command(*args, **kwargs)
         except RayscanError as error:
-            sys.stderr.write(f"rayscan: {error}\n")
+            _complain(str(error))
             code = Exit.BAD_INPUT if isinstance(error, ConfigError | SLHAError) else Exit.FAILED
         except KeyboardInterrupt:
             sys.stderr.write("\nrayscan: interrupted\n")
@@ -75,7 +76,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         import rayscan
 
-        typer.echo(f"rayscan {rayscan.__version__}")
+        _say(f"rayscan {rayscan.__version__}")
         raise typer.Exit
 
 
@@ -110,14 +111,26 @@ def run(
     """Scan, or go on with a scan, until the first of the goals (here or in the file) is reached."""
     from rayscan.config import load_config
     from rayscan.store import is_run
+    fork: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Begin a new run with all rows of this one that fit: another target, another range, the same tool.",
+        ),
+    ] = None,
+    same_tool: Annotated[
+        bool,
+        typer.Option("--same-tool", help="Fork although the tool differs: you know that its values are the same."),
+    ] = False,
 
     configuration = load_config(config)
     given = {"seed": seed, "evaluators": evaluators, "deterministic": deterministic}
     where = out or configuration.out or _default_out(configuration.path)
     goal = _goal(configuration, {"valid": valid, "evaluations": evaluations, "steps": steps, "time_limit": time_limit})
+    from rayscan.scan import Scan
     scan = configuration.scan(out=where, **{name: value for name, value in given.items() if value is not None})
     space = scan.problem.space
-    typer.echo(f"{configuration.path}: {space.d} parameters ({', '.join(space.free)}), results in {where}")
+    _say(f"{configuration.path}: {space.d} parameters ({', '.join(space.free)}), results in {where}")
     if preflight and not is_run(where):
         _preflight(scan, configuration.path)
     result = scan.run(**goal)
@@ -131,18 +144,23 @@ def check(
     config: ConfigFile,
     *,
     point: Annotated[
+    parent = scan.take_over()
+    if parent is not None:
+        _say(f"fork: {parent}")
         list[str] | None,
         typer.Option(help="name=value of a scanned parameter; others are in the middle of their range."),
+    if scan.interrupted:
+        _say("stopped before the goal; the same command goes on")
     ] = None,
     as_json: AsJSON = False,
 ) -> Exit:
     """Evaluate one point and show what was written, run and read, and why it is or is not valid."""
     from rayscan.check import check_point, text_of
-    from rayscan.config import load_config
+    from rayscan.scan import Scan
 
-    scan = load_config(config).scan(evaluators=0)
+    scan = Scan.from_file(config, evaluators=0)
     details = check_point(scan.problem, dict(_assignment(text) for text in point or []), scan.options.scratch)
-    typer.echo(json.dumps(details, indent=1, ensure_ascii=False, default=str) if as_json else text_of(details))
+    _say(json.dumps(details, indent=1, default=str) if as_json else text_of(details))
     return Exit.FAILED if details["status"] in {"tool_error", "timeout"} else Exit.DONE
 
 
@@ -158,11 +176,11 @@ def status(run: Run, *, as_json: AsJSON = False) -> None:
         typer.echo(json.dumps({"run": str(directory.path), "live": live, **(published or {})}))
         return
     if published is None:
-        typer.echo(f"{run}: {'starting' if live else 'not running'}, no progress yet")
+        _say(f"{run}: {'starting' if live else 'not running'}, no progress yet")
         return
     age = time.time() - published.get("time", time.time())
-    typer.echo(f"{run}: {'running' if live else 'not running'}, as of {age:.0f} s ago")
-    typer.echo(_progress(published).line())
+    _say(f"{run}: {'running' if live else 'not running'}, as of {age:.0f} s ago")
+    _say(_progress(published).line())
 
 
 @app.command()
@@ -176,18 +194,16 @@ def stop(
 
     directory = RunDirectory(run)
     if live_holder(run) is None:
-        typer.echo(f"{run}: no scan is running there")
+        _say(f"{run}: no scan is running there")
         return Exit.DONE
     part = directory.path / f"{STOP_FILE}.part"
     part.touch()
     part.replace(directory.path / STOP_FILE)
-    typer.echo(f"{run}: asked to stop")
+    _say(f"{run}: asked to stop")
     end = time.monotonic() + wait
     while wait and live_holder(run) is not None:
         if time.monotonic() > end:
-            sys.stderr.write(
-                f"rayscan: {run} is still running after {wait:g} s; it ends when the points under way have\n"
-            )
+            _complain(f"{run} is still running after {wait:g} s; it ends when the points under way have")
             return Exit.FAILED
         time.sleep(0.2)
     return Exit.DONE
@@ -199,7 +215,7 @@ def report(run: Run) -> None:
     """Print the summary of a run, also while it goes on."""
     from rayscan.result import open_run
 
-    typer.echo(open_run(run).report())
+    _say(open_run(run).report())
 
 
 @app.command()
@@ -215,7 +231,7 @@ def plot(
     result = open_run(run)
     path = to or result.path / CORNER
     result.plot.corner(path)
-    typer.echo(f"plot: {path}")
+    _say(f"plot: {path}")
 
 
 @app.command()
@@ -234,7 +250,7 @@ def export(
     result = open_run(run)
     table = result.valid if valid else result.table
     path = export_table(table, to, overwrite=overwrite)
-    typer.echo(f"{table.num_rows:,} points in {path}")
+    _say(f"{table.num_rows:,} points in {path}")
 
 
 @app.command()
@@ -264,7 +280,7 @@ def import_dlscanner(
         msg = f"{to} exists; nothing was changed, choose another name with --to"
         raise ConfigError(msg)
     to.write_text(text, encoding="utf-8")
-    typer.echo(f"{to}: try `rayscan check {to}`")
+    _say(f"{to}: try `rayscan check {to}`")
 
 
 def _preflight(scan: Scan, config: Path) -> None:
@@ -306,20 +322,35 @@ def _assignment(text: str) -> tuple[str, float]:
 
 
 def _summarise(result: ScanResult, *, plot: bool) -> None:
-    """Print the report, write it and the picture into the run directory, and say where they are."""
-    text = result.report()
-    typer.echo(text)
-    path = result.path / REPORT
-    path.write_text(text + "\n", encoding="utf-8")
-    typer.echo(f"table:  {result.path}   (rayscan.open_run, or `rayscan export {result.path} --to points.parquet`)")
-    typer.echo(f"report: {path}")
-    if plot and result.valid.num_rows:
+    """Say in a few lines what was found, and where report, table and picture are."""
+    from rayscan.result import tally
+
+    report = result.path / REPORT
+    report.write_text(result.report() + "\n", encoding="utf-8")
+    valid, total = result.valid.num_rows, len(result)
+    lines = {
+        "valid": f"{valid:,} of {total:,} evaluations" + (f", {valid / total:.1%}" if total else ""),
+        "not ok": ", ".join(f"{count:,} {status}" for status, count in tally(result.table).items() if status != "ok"),
+        "volume": str(result.volume()),
+        "report": f"{report}   (again with `rayscan report {result.path}`)",
+        "table": f"{result.path}   (rayscan.open_run, or `rayscan export {result.path} --to points.parquet`)",
+    }
+    if plot and valid:
         try:
             result.plot.corner(result.path / CORNER)
         except RayscanError as error:
-            sys.stderr.write(f"rayscan: no plot: {error}\n")
+            _complain(f"no plot: {error}")
         else:
-            typer.echo(f"plot:   {result.path / CORNER}")
+            lines["plot"] = str(result.path / CORNER)
+    _say("\n".join(f"{name + ':':8}{text}" for name, text in lines.items() if text))
+
+
+def _say(text: str) -> None:
+    typer.echo(printable(text))
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"rayscan: {printable(text)}\n")
 
 
 def _published(run: Path) -> dict[str, Any] | None:

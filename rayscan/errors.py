@@ -54,6 +54,14 @@ class ClusterError(RayscanError, RuntimeError):
     """Ray could not be started, found or used."""
 
 
+_NOT_SHOWN = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are spelt out, so that no program's words can steer a terminal."""
+    return text.translate(_NOT_SHOWN)
+
+
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of `options`, or the sorted options, or nothing."""
     known = sorted(options)

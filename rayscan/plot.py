@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 VALID, INVALID, DARK = "#0072B2", "#B8B8B8", "#333333"
 ORIGIN_COLOURS = {
     "given": "#000000", "initial": "#999999", "uniform": "#E69F00", "map": "#0072B2", "local": "#009E73",
-    "chain": "#CC79A7", "flow": "#D55E00", "audit": "#56B4E9",
+    "chain": "#CC79A7", "flow": "#D55E00", "audit": "#56B4E9", "fork": "#F0E442",
 }  # fmt: skip
 MAX_DRAWN = 20_000
 DENSE = 500

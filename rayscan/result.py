@@ -131,6 +131,15 @@ def open_run(path: str | Path) -> ScanResult:
     ----------
     path : str or Path
 
+def tally(table: pa.Table) -> dict[str, int]:
+    """Return how many rows have each status, the most frequent first."""
+    from collections import Counter
+
+    from rayscan.store.arrays import labels
+
+    return {str(status): count for status, count in Counter(labels(table, "status").tolist()).most_common()}
+
+
     Returns
     -------
     ScanResult

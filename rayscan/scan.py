@@ -28,7 +28,9 @@ from rayscan.target import Target
 from rayscan.tools.base import Tool
 
 if TYPE_CHECKING:
+    from rayscan.config import Configuration
     from rayscan.engine.client import Client
+    from rayscan.fork import Fork, Parent
 
 _open_scans: weakref.WeakSet[Scan] = weakref.WeakSet()
 """Scans of this process that hold evaluators. Starting another closes them; they resume when they are used again."""
@@ -49,6 +51,11 @@ class Scan:
     out : str or Path, optional
         Run directory. The same problem is resumed, another is refused. Without it the run lives in a temporary
         directory as long as this object does.
+    fork : str or Path, optional
+        An older run, of another target or space: a new run begins with all rows of it that fit this problem. It is only
+        read. Where `out` is that fork already, it is resumed.
+    same_tool : bool
+        Whether a fork takes rows of a tool that is described differently (another card, binary or version).
     surrogate : {"auto", "classifier", "regressor", "similarity"} or torch.nn.Module
     proposal : {"vegas", "random"}
     selection : {"default", "paper"}
@@ -115,6 +122,8 @@ class Scan:
         max_tool_errors: float = 0.5,
         scratch: str | None = None,
         drain: float = 30.0,
+        fork: str | Path | None = None,
+        same_tool: bool = False,
         **learning: Any,
     ) -> None:
         self.problem = Problem(space, tool, target)
@@ -136,9 +145,37 @@ class Scan:
         self.problem.check()
         self._temporary = out is None
         self._path: Path | None = Path(out).expanduser() if out is not None else None
+        self._fork = None if fork is None else _plan_fork(fork, self._path, self.problem, same_tool=same_tool)
         self._client: Client | None = None
         self._last = Progress("idle")
         self._wish: str | None = None
+
+    @classmethod
+    def from_file(cls, config: str | Path | Configuration, out: str | Path | None = None, **overrides: Any) -> Scan:
+        """Make the scan that a configuration file describes.
+
+        Parameters
+        ----------
+        config : str, Path or Configuration
+            A ``scan.toml``, a directory with one, or what was read from it.
+        out : str or Path, optional
+            Run directory in place of the file's.
+        **overrides
+            Other arguments of `Scan` in place of the file's.
+
+        Raises
+        ------
+        ConfigError
+            For every mistake that can be found before the first evaluation, with the name of the file.
+        """
+        from rayscan.config import Configuration, load_config
+
+        found = config if isinstance(config, Configuration) else load_config(config)
+        arguments = {**found.options, **overrides}
+        try:
+            return cls(found.space, found.tool, found.target, out=out or found.out, **arguments)
+        except ConfigError as error:
+            raise found.blame(error) from None
 
     # Running --------------------------------------------------------------------------------------------------------
 
@@ -306,7 +343,9 @@ class Scan:
             from rayscan.config import dump_config
             from rayscan.engine.client import make_client
 
-            client = make_client(self.problem, self.options, str(self.out), dump_config(self))
+            self.take_over()
+            text = dump_config(self.problem, self.options)
+            client = make_client(self.problem, self.options, str(self.out), text)
             try:
                 self._last = client.open()
             except BaseException:
@@ -325,6 +364,21 @@ class Scan:
 
     def __enter__(self) -> Self:
         return self
+    def take_over(self) -> Parent | None:
+        """Make the run directory of a fork, with the rows that fit; `run` and `advance` do it, too.
+
+        Returns
+        -------
+        Parent or None
+            How many rows were taken and why the others were not; None for a scan that is no fork, or was begun before.
+        """
+        fork, self._fork = self._fork, None
+        if fork is None:
+            return None
+        from rayscan.config import dump_config
+
+        return fork.take_over(self.out, self.options, dump_config(self.problem, self.options))
+
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -358,6 +412,22 @@ def _goal(valid: int | None, evaluations: int | None, seconds: float | None, ste
     given: Mapping[str, float | None] = {
         "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps,
     }  # fmt: skip
+def _plan_fork(old: str | Path, out: Path | None, problem: Problem, *, same_tool: bool) -> Fork | None:
+    """Return what a fork will do; None where it was done before."""
+    from rayscan.fork import Fork, is_fork_of
+    from rayscan.store import is_run
+
+    if out is None or not is_run(out):
+        return Fork(old, problem, same_tool=same_tool)
+    if not is_fork_of(out, old):
+        msg = (
+            f"{out} holds a run already, and it is no fork of {old}; expected a new directory. Leave the fork out to "
+            "resume it, or choose another directory"
+        )
+        raise ConfigError(msg)
+    return None
+
+
     if all(value is None for value in given.values()):
         msg = "the scan has no goal; expected at least one of valid=, evaluations=, steps=, time_limit="
         raise ConfigError(msg)

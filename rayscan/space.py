@@ -131,16 +131,32 @@ class Space:
         if not ((u >= 0) & (u <= 1)).all():
             msg = f"unit-cube points: expected values in [0, 1], got {u.min():g} to {u.max():g}"
             raise ConfigError(msg)
-        columns: dict[str, Array] = {
-            name: prior.to_physical(u[:, axis]) for axis, (name, prior) in enumerate(self._priors.items())
-        }
+        return self.complete(
+            np.column_stack([prior.to_physical(u[:, axis]) for axis, prior in enumerate(self._priors.values())])
+        )
+
+    def complete(self, free: ArrayLike) -> Array:
+        """Add the fixed and derived parameters to the scanned ones.
+
+        Parameters
+        ----------
+        free : array_like, shape (n, d)
+            Physical values, one column per name in `free`.
+
+        Returns
+        -------
+        ndarray, shape (n, p)
+            One column per name in `names`.
+        """
+        given = self._matrix("scanned parameters", free, self.d)
+        columns: dict[str, Array] = {name: given[:, axis] for axis, name in enumerate(self.free)}
         for name, parameter in self._parameters.items():
             if isinstance(parameter, Fixed):
-                columns[name] = np.full(len(u), parameter.value)
+                columns[name] = np.full(len(given), parameter.value)
         for name in self._derived_order:
             parameter = self._parameters[name]
             assert isinstance(parameter, Derived)
-            columns[name] = np.broadcast_to(parameter.compiled(columns), (len(u),)).astype(np.float64)
+            columns[name] = np.broadcast_to(parameter.compiled(columns), (len(given),)).astype(np.float64)
         return np.column_stack([columns[name] for name in self.names])
 
     def to_unit(self, x: ArrayLike) -> Array:

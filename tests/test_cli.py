@@ -74,13 +74,17 @@ def test_version() -> None:
 
 
 def test_run_scans_reports_plots_and_resumes(importable: Path) -> None:
-    """`run` ends with the table, a report and a plot where it says they are; a higher goal goes on from there."""
+    """`run` ends with a few lines that say what was found and where table, report and plot are; more goes on."""
     out = importable.parent / "r"
     first = rayscan_cli("run", importable, "--out", out, "--evaluations", 60)
     assert first.exit_code == 0
-    assert (out / "report.txt").read_text().strip() in first.output
-    for line in (f"report: {out / 'report.txt'}", f"plot:   {out / 'corner.png'}"):
-        assert line in first.output
+    valid = open_run(out).valid.num_rows
+    closing = first.stdout.splitlines()[1:]
+    assert [line.partition(":")[0] for line in closing] == ["valid", "volume", "report", "table", "plot"]
+    assert closing[0] == f"valid:  {valid} of 60 evaluations, {valid / 60:.1%}"
+    assert closing[2].startswith(f"report: {out / 'report.txt'}")
+    assert closing[4] == f"plot:   {out / 'corner.png'}"
+    assert "Acceptance by origin" in (out / "report.txt").read_text()
     assert (out / "corner.png").read_bytes().startswith(b"\x89PNG")
     assert open_run(out).table.num_rows == 60
     assert rayscan_cli("run", importable, "--out", out, "--evaluations", 80, "--no-plot").exit_code == 0

@@ -30,6 +30,8 @@ LAYERS = {
     "space.py": {"learn", "tools", "engine", "store", "scan", "result", "config", "target"},
     "target.py": {"learn", "tools", "engine", "store", "scan", "result", "config"},
     "engine": {"scan", "result", "config", "cli", "console", "plot", "report"},
+    "config": {"scan", "fork", "engine", "store", "result", "cli", "console", "plot", "report"},
+    "fork.py": {"scan", "engine", "config", "result", "cli", "console", "plot", "report"},
 }
 """What a part of the house must not know."""
 

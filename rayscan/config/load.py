@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -15,13 +15,11 @@ from rayscan.config.parameters import build_space, dump_space
 from rayscan.config.target import build_target, dump_target
 from rayscan.config.tools import build_tool, dump_tool
 from rayscan.errors import ConfigError
+from rayscan.options import ScanOptions
 from rayscan.problem import Problem
 from rayscan.space import Space
 from rayscan.target import Target
 from rayscan.tools.base import Tool
-
-if TYPE_CHECKING:
-    from rayscan.scan import Scan
 
 FILE = "scan.toml"
 
@@ -54,7 +52,7 @@ class Configuration:
     problem : Problem
         Space, tool and target.
     options : dict
-        Keyword arguments of `Scan` beside these.
+        Keyword arguments of a scan beside these.
     goal : GoalTable
     out : Path or None
         The run directory, absolute.
@@ -82,33 +80,15 @@ class Configuration:
         """What makes a point valid."""
         return self.problem.target
 
-    def scan(self, out: str | Path | None = None, **overrides: Any) -> Scan:
-        """Make the scan.
-
-        Parameters
-        ----------
-        out : str or Path, optional
-            Run directory in place of the file's.
-        **overrides
-            Other arguments of `Scan` in place of the file's.
-
-        Raises
-        ------
-        ConfigError
-            For every mistake that can be found before the first evaluation.
-        """
-        from rayscan.scan import Scan
-
-        try:
-            return Scan(self.space, self.tool, self.target, out=out or self.out, **{**self.options, **overrides})
-        except ConfigError as error:
-            raise _in(self.path, error) from None
+    def blame(self, error: ConfigError) -> ConfigError:
+        """Return an error with the name of the file in front."""
+        return _in(self.path, error)
 
 
 def load_config(path: str | Path) -> Configuration:
     """Read a configuration file.
 
-    Nothing is started and no program is looked for: `Configuration.scan` does that.
+    Nothing is started and no program is looked for: `Scan.from_file` does that.
 
     Parameters
     ----------
@@ -142,14 +122,15 @@ def load_config(path: str | Path) -> Configuration:
     return Configuration(file, text, problem, options, goal, out)
 
 
-def dump_config(scan: Scan) -> str:
+def dump_config(problem: Problem, options: ScanOptions) -> str:
     """Return a scan as the text of a configuration file, with every path absolute or relative to a ``base``.
 
     A tool, network or target function that only Python can make is left out, and a comment says so.
 
     Parameters
     ----------
-    scan : Scan
+    problem : Problem
+    options : ScanOptions
 
     Returns
     -------
@@ -157,10 +138,9 @@ def dump_config(scan: Scan) -> str:
     """
     import tomlkit
 
-    problem = scan.problem
     document = tomlkit.document()
     tables = dump_tool(problem.tool)
-    missing = _only_in_python(scan, tables)
+    missing = _only_in_python(problem, options, tables)
     document.add(tomlkit.comment("The scan as it was run."))
     for line in missing:
         document.add(tomlkit.comment(f"Made in Python, so this file alone cannot repeat it: {line}"))
@@ -170,9 +150,9 @@ def dump_config(scan: Scan) -> str:
     for key in ("tool", "stages"):
         if tables is not None and key in tables:
             sections[key] = tables[key]
-    options = dump_options(scan.options)
-    if options:
-        sections["scan"] = options
+    knobs = dump_options(options)
+    if knobs:
+        sections["scan"] = knobs
     for name, section in sections.items():
         document[name] = _lay_out(section, {"target": "derive"}.get(name))
     return tomlkit.dumps(document)
@@ -197,8 +177,8 @@ def _in(file: Path, error: ConfigError) -> ConfigError:
     return type(error)("\n".join(f"{file}: {line}" if not line.startswith(" ") else line for line in lines))
 
 
-def _only_in_python(scan: Scan, tables: Mapping[str, Any] | None) -> list[str]:
-    problem, learn = scan.problem, scan.options.learn
+def _only_in_python(problem: Problem, options: ScanOptions, tables: Mapping[str, Any] | None) -> list[str]:
+    learn = options.learn
     missing = [] if tables is not None else [f"the tool, {type(problem.tool).__name__} {problem.tool.name!r}"]
     if problem.target.function is not None:
         missing.append("the target's function")

@@ -19,6 +19,7 @@ from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder
 from rayscan.engine.warm_up import warm_up
 from rayscan.errors import ResumeMismatchError, StoreError
+from rayscan.fork import Parent
 from rayscan.learn.data import Rows
 from rayscan.learn.proposer import make_proposer
 from rayscan.learn.threads import use_threads
@@ -80,7 +81,9 @@ class Session:
             ledger = restore_ledger(problem, options, self._store, rows, recorder.told)
             if threads is not None:
                 use_threads(threads)
-            proposer = make_proposer(problem.space.d, problem.target, problem.observables, options.learn, options.seed)
+            parent = Parent.of(self._store.run)
+            learn, seed = (options.learn, options.seed) if parent is None else parent.learning(options)
+            proposer = make_proposer(problem.space.d, problem.target, problem.observables, learn, seed)
             if recorder.state is not None:
                 proposer.load_state_dict(recorder.state, rows[: recorder.told])
             background = background and not options.deterministic
@@ -151,8 +154,13 @@ def open_store(problem: Problem, options: ScanOptions, out: str, config_toml: st
 def restore_ledger(problem: Problem, options: ScanOptions, store: Store, rows: Rows, told: int) -> Ledger:
     """Return the ledger as an earlier session left it."""
     if options.deterministic:
-        # Rows of the interrupted round come back one by one, when the replay reaches them.
-        return Ledger(problem, rows, told=len(rows), next_id=told)
+        # Rows of the interrupted round come back one by one, when the replay reaches them; rows that a fork took over
+        # were there before any round.
+        parent = Parent.of(store.run)
+        ledger = Ledger(problem, rows, told=len(rows), next_id=told)
+        if parent is not None:
+            ledger.adopt(rows[told : parent.taken])
+        return ledger
     return Ledger(problem, rows, told=told, next_id=store.next_id, gaps=_gaps(store, rows))
 
 

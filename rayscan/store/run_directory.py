@@ -107,7 +107,9 @@ class RunDirectory:
             msg = (
                 f"{self.path} holds another problem (stored → asked for):\n  "
                 + "\n  ".join(differences)
-                + "\nchoose another directory for this one, or put the old description back to resume"
+                + f"\nput the old description back to resume; or start anew with all rows of it that fit: "
+                f"`rayscan run … --out NEW --fork {self.path}`, Scan(…, out=NEW, fork={str(self.path)!r}); "
+                "or choose another directory"
             )
             raise ResumeMismatchError(msg)
 
@@ -130,14 +132,14 @@ def create(
         The directory holds a run already, or files that are not ours; nothing was changed.
     """
     where = Path(path).expanduser()
-    _refuse_occupied(where)
+    refuse_occupied(where)
     try:
         where.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(where, "create the run directory", error) from error
     lock = RunLock(where)
     try:
-        _refuse_occupied(where)
+        refuse_occupied(where)
         for folder in (CHECKPOINT, KEPT):
             (where / folder).mkdir(exist_ok=True)
         write_atomically(where / CONFIG, config_toml.encode())
@@ -198,7 +200,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _refuse_occupied(path: Path) -> None:
+def refuse_occupied(path: Path) -> None:
+    """Refuse a place where no run can be made: a file, a run, or a directory with files that are not ours.
+
+    Raises
+    ------
+    StoreError
+    """
     if path.exists() and not path.is_dir():
         msg = f"{path}: expected a directory to create or resume, got a file; choose another directory"
         raise StoreError(errno.ENOTDIR, msg)

@@ -9,6 +9,7 @@ import pytest
 from rayscan.compat.dlscanner_input import import_input, read_input
 from rayscan.config import Configuration, load_config
 from rayscan.errors import ConfigError
+from rayscan.scan import Scan
 
 INPUT = """pathS: {folder}
 Lesh: LesHouches.in.MSSM
@@ -88,7 +89,7 @@ def test_spheno_file_becomes_a_scan_with_addresses(folder: Path) -> None:
     window = configuration.target.constraints["hh_1"]
     assert (window.lo, window.hi) == (124.0, 126.09)
     assert configuration.out == folder / "output"
-    configuration.scan()
+    Scan.from_file(configuration)
 
 
 def test_groups_on_one_line_are_read_the_same(folder: Path) -> None:
@@ -161,7 +162,7 @@ def test_micromegas_file_becomes_a_scan(tmp_path: Path) -> None:
     assert configuration.space.free == ("mu", "tb")
     assert configuration.tool.outputs == ("Omega",)
     assert configuration.out == tmp_path / "out"
-    configuration.scan()
+    Scan.from_file(configuration)
     (tmp_path / "input.txt").write_text(text.replace("VarLabel: tb", "VarLabel: tanb"))
     with pytest.raises(ConfigError, match="no line 'tanb <value>'"):
         import_input(tmp_path / "input.txt")

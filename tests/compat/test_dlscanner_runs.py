@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rayscan.cli import app
-from rayscan.config import load_config
+from rayscan.scan import Scan
 
 ROOT = Path(__file__).parents[2]
 SPHENO_INPUT = """pathS:        {folder}
@@ -98,7 +98,7 @@ def _run_spheno(tmp_path: Path, program: str, label: str) -> None:
         card = card.replace(old, new)
     (folder / "LesHouches.in.MSSM").write_text(card)
     (folder / "input.txt").write_text(SPHENO_INPUT.format(folder=folder, label=label))
-    scan = load_config(imported(folder)).scan(evaluators=0, out=tmp_path / "run")
+    scan = Scan.from_file(imported(folder), evaluators=0, out=tmp_path / "run")
     table = scan.run(evaluations=12, progress=None).table
     statuses = Counter(table["status"].to_pylist())
     assert set(statuses) <= {"ok", "unphysical"}
@@ -134,7 +134,7 @@ def _run_micromegas(tmp_path: Path, main: str) -> None:
     executable(folder / "main", main)
     (folder / "data.par").write_text("Q 14.0\nMh 125.0\nlaS 0.1\nMdm1 700.0\nlaSH 0.15\n")
     (folder / "input.txt").write_text(MICROMEGAS_INPUT.format(folder=folder))
-    scan = load_config(imported(folder)).scan(evaluators=0, out=tmp_path / "run")
+    scan = Scan.from_file(imported(folder), evaluators=0, out=tmp_path / "run")
     table = scan.run(evaluations=8, progress=None).table
     assert table["status"].to_pylist() == ["ok"] * 8
     assert all(value > 0 for value in table["Omega"].to_pylist())

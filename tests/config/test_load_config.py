@@ -107,7 +107,7 @@ def test_options_and_goal_reach_the_scan(tmp_path: Path) -> None:
     configuration = load(tmp_path)
     assert configuration.goal.arguments() == {"valid": 10, "evaluations": None, "steps": None, "time_limit": 5400.0}
     assert configuration.out == tmp_path / "results"
-    options = configuration.scan(seed=8).options
+    options = rs.Scan.from_file(configuration, seed=8).options
     assert (options.learn.K, options.learn.L, options.learn.hidden, options.learn.initial) == (50, 500, (32, 32), 20)
     assert (options.evaluators, options.seed) == (0, 8)
 
@@ -221,7 +221,7 @@ def test_a_whole_program_is_not_looked_for_on_loading(tmp_path: Path) -> None:
     """A file for another machine loads; the missing program is refused when a scan is made of it."""
     configuration = load(tmp_path, GOOD, ('"python", "-c"', '"./no/such/program"'))
     with pytest.raises(ConfigError, match=r"scan\.toml: .*no/such/program does not exist"):
-        configuration.scan()
+        rs.Scan.from_file(configuration)
 
 
 def test_chain_of_stages_with_when(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_file_with_every_line_deleted_in_turn_never_crashes(tmp_path: Path) -> N
 def test_example_describes_a_scan_that_can_start() -> None:
     """The example's program, card, addresses and target fit together."""
     path = ROOT / "examples" / "mssm_higgs" / "scan.toml"
-    scan = load_config(path).scan(evaluators=0)
+    scan = rs.Scan.from_file(path, evaluators=0)
     assert scan.problem.space.free == ("tanb", "mA", "At", "mQ3", "mU3")
     assert tomlkit.parse(path.read_text())["goal"]["valid"] == 1000
 
@@ -322,7 +322,9 @@ def test_unknown_demonstration_program_is_refused(tmp_path: Path) -> None:
 
 def test_preset_is_the_starting_point_of_the_options(tmp_path: Path) -> None:
     """A preset gives its settings, and the other keys of the section change them."""
-    learn = load(tmp_path, GOOD, ("seed = 7", "preset = 'paper_mssm'"), ("L = 500\n", "")).scan().options.learn
+    learn = rs.Scan.from_file(
+        load(tmp_path, GOOD, ("seed = 7", "preset = 'paper_mssm'"), ("L = 500\n", ""))
+    ).options.learn
     assert (learn.surrogate, learn.selection, learn.L, learn.K) == ("similarity", "paper", 50_000, 50)
     with pytest.raises(ConfigError, match="no preset 'paper_msm'; did you mean 'paper_mssm'"):
         load(tmp_path, GOOD, ("seed = 7", "preset = 'paper_msm'"))

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from rayscan.check import check_point, text_of
-from rayscan.config import load_config
 from rayscan.errors import ConfigError
+from rayscan.scan import Scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(path.parent.name for path in (EXAMPLES / "programs").glob("*/scan.toml"))
@@ -61,7 +61,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def checked(folder: Path) -> dict[str, Any]:
-    scan = load_config(folder).scan(evaluators=0)
+    scan = Scan.from_file(folder, evaluators=0)
     details = check_point(scan.problem, {}, str(folder))
     assert text_of(details)
     return details
@@ -107,7 +107,7 @@ def test_a_missing_program_is_named(
     folder = example(name)
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
     with pytest.raises(ConfigError, match="nobody"):
-        load_config(folder).scan(evaluators=0)
+        Scan.from_file(folder, evaluators=0)
 
 
 def test_madgraph_works_in_a_process_directory_of_its_own(example: Callable[[str], Path]) -> None:
@@ -149,4 +149,4 @@ def test_a_package_that_is_missing_is_named(example: Callable[[str], Path], name
     shutil.rmtree(folder.parents[2] / "packages")
     importlib.invalidate_caches()
     with pytest.raises(ConfigError, match=f"pip install {name}"):
-        load_config(folder).scan(evaluators=0)
+        Scan.from_file(folder, evaluators=0)

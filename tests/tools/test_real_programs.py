@@ -22,7 +22,6 @@ import pyarrow as pa
 import pytest
 
 import rayscan as rs
-from rayscan.config import load_config
 from rayscan.slha import Address, read_values
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mssm_higgs"
@@ -172,7 +171,7 @@ def test_the_example_runs_on_the_real_spheno_with_one_line_changed(spheno: str, 
     assert text.count('path = "demo:mssm_higgs"') == 1
     (place / "scan.toml").write_text(text.replace('path = "demo:mssm_higgs"', f'path = "{spheno}"'))
     card = (EXAMPLE / "LesHouches.in").read_bytes(), (place / "LesHouches.in").stat().st_mtime_ns
-    scan = load_config(place).scan(out=tmp_path / "run", evaluators=0, scratch=str(scratch), initial=60)
+    scan = rs.Scan.from_file(place, out=tmp_path / "run", evaluators=0, scratch=str(scratch), initial=60)
     result = scan.run(evaluations=60, progress=None)
     assert ((place / "LesHouches.in").read_bytes(), (place / "LesHouches.in").stat().st_mtime_ns) == card
     assert sorted(path.name for path in place.iterdir()) == ["LesHouches.in", "scan.toml"]
