@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from tests.benchmarks.problems import Problem
+from tests.benchmarks.problem import Array, Problem
 
-Array = NDArray[np.float64]
 REFERENCE = 3000
 
 
@@ -41,18 +39,22 @@ class Coverage:
 
 
 def measure(problem: Problem, collected: Array, seed: int = 0) -> Coverage:
-    """Compare valid points ``(n, d)`` in the unit cube with a uniform in-target sample of the same size."""
+    """Compare valid points ``(n, d)`` in the unit cube with a uniform in-target sample of the same size.
+
+    Where the stock of uniform points is too small for that, as many of the collected points are compared as it holds.
+    """
     rng = np.random.default_rng([seed, 77])
-    reference = problem.draw(REFERENCE, rng)
-    uniform = problem.draw(len(collected), rng)
+    n = len(collected) if problem.stock is None else min(len(collected), problem.stock - REFERENCE)
+    reference, uniform = np.split(problem.draw(REFERENCE + n, rng), [REFERENCE])
+    part = collected[rng.choice(len(collected), n, replace=False)] if n < len(collected) else collected
     to_uniform = KDTree(uniform).query(reference)[0]
     reach = 1.5 * np.median(to_uniform)
-    to_collected = KDTree(collected).query(reference)[0]
+    to_collected = KDTree(part).query(reference)[0]
     return Coverage(
         float((to_collected < reach).mean()),
         float((to_uniform < reach).mean()),
         len(np.unique(problem.island(collected))),
-        separability(collected, uniform, seed),
+        separability(part, uniform, seed),
     )
 
 

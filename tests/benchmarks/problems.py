@@ -1,71 +1,16 @@
-"""Analytic problems with known valid fraction, labelled islands and samplers of uniform in-target points."""
+"""The four problems of the bars, and all problems by name: known valid fractions, labelled islands, exact samplers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import ortho_group
 
 from rayscan.constraints import Above, Window
 from rayscan.target import Target
-
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One problem in the unit cube.
-
-    Attributes
-    ----------
-    name : str
-    d : int
-    observables : tuple of str
-    target : Target
-    fraction : float
-        Of the prior volume that is valid.
-    islands : int
-        Number of disconnected valid regions.
-    evaluate : callable
-        ``(n, d)`` unit-cube points to ``(n, m)`` observables, NaN where the point is unphysical.
-    island : callable
-        ``(n, d)`` valid points to ``(n,)`` labels.
-    draw : callable
-        ``(n, rng)`` to ``(n, d)`` independent uniform valid points.
-    """
-
-    name: str
-    d: int
-    observables: tuple[str, ...]
-    target: Target
-    fraction: float
-    islands: int
-    evaluate: Callable[[Array], Array]
-    island: Callable[[Array], Integers]
-    draw: Callable[[int, np.random.Generator], Array]
-
-    def valid(self, u: Array) -> NDArray[np.bool_]:
-        """Return which points ``(n, d)`` are in target."""
-        values = self.evaluate(u)
-        return self.target.judge({name: values[:, j] for j, name in enumerate(self.observables)}).valid
-
-
-def _rejection(
-    d: int, evaluate: Callable[[Array], Array], target: Target, observable: str
-) -> Callable[[int, np.random.Generator], Array]:
-    def draw(n: int, rng: np.random.Generator) -> Array:
-        found: list[Array] = []
-        while sum(map(len, found)) < n:
-            u = rng.random((200_000, d))
-            found.append(u[target.judge({observable: evaluate(u)[:, 0]}).valid])
-        return np.concatenate(found)[:n]
-
-    return draw
+from tests.benchmarks import shapes
+from tests.benchmarks.problem import Array, Integers, Problem, rejection
 
 
 def _codes(cells: Array) -> Integers:
@@ -87,7 +32,7 @@ def cos3() -> Problem:
 
     return Problem(
         "cos3", 3, ("y",), target, 9.061e-3, 13, evaluate,
-        lambda u: _codes(np.round(physical(u) / (7 * math.pi))), _rejection(3, evaluate, target, "y"),
+        lambda u: _codes(np.round(physical(u) / (7 * math.pi))), rejection(3, evaluate, target, ("y",)),
     )  # fmt: skip
 
 
@@ -129,7 +74,7 @@ def mhiggs5() -> Problem:
 
     return Problem(
         "mhiggs5", 5, ("mh",), target, 3.977e-2, 2, evaluate,
-        lambda u: (u[:, 2] > 0.5).astype(np.int64), _rejection(5, evaluate, target, "mh"),
+        lambda u: (u[:, 2] > 0.5).astype(np.int64), rejection(5, evaluate, target, ("mh",)),
     )  # fmt: skip
 
 
@@ -184,56 +129,10 @@ def eggbox4() -> Problem:
     return Problem("eggbox4", 4, ("y",), target, 1.092e-3, 313, evaluate, lambda u: _codes(cells(u)), draw)
 
 
-def ellipsoids6() -> Problem:
-    """Return three small rotated ellipsoids in six dimensions, aspect ratio ten, together about 1e-5 of the volume."""
-    rng = np.random.default_rng(2412)
-    centres = np.array(
-        [[0.25, 0.3, 0.7, 0.4, 0.6, 0.5], [0.7, 0.72, 0.3, 0.65, 0.3, 0.35], [0.7, 0.3, 0.65, 0.3, 0.7, 0.7]]
-    )
-    frames = ortho_group.rvs(6, size=3, random_state=rng)
-    axes = 0.022 * 10 ** np.linspace(0, 1, 6)
-    ball = math.pi**3 / 6
-    target = Target(distance=Window(-1.0, 1.0))
-
-    def evaluate(u: Array) -> Array:
-        each = [np.linalg.norm((u - c) @ frame / axes, axis=1) for c, frame in zip(centres, frames, strict=True)]
-        return np.min(each, axis=0)[:, None]
-
-    def island(u: Array) -> Integers:
-        each = [np.linalg.norm((u - c) @ frame / axes, axis=1) for c, frame in zip(centres, frames, strict=True)]
-        return np.argmin(each, axis=0)
-
-    def draw(n: int, rng: np.random.Generator) -> Array:
-        direction = rng.normal(size=(n, 6))
-        inside = direction / np.linalg.norm(direction, axis=1)[:, None] * rng.random((n, 1)) ** (1 / 6) * axes
-        which = rng.integers(3, size=n)
-        return centres[which] + np.einsum("nj,nij->ni", inside, frames[which])
-
-    return Problem("ellipsoids6", 6, ("distance",), target, 3 * ball * float(axes.prod()), 3, evaluate, island, draw)
-
-
-def ridge10() -> Problem:
-    """Return a curved degenerate ridge in ten dimensions: two measurements fix two combinations, eight stay free."""
-    rotation = ortho_group.rvs(10, random_state=np.random.default_rng(10))
-    target = Target(a=Window(0.95, 1.05), b=Window(-0.1, 0.1))
-
-    def evaluate(u: Array) -> Array:
-        z = (2 * u - 1) @ rotation
-        return np.column_stack([z[:, 0] ** 2 + z[:, 1] ** 2, z[:, 2] + np.sin(3 * z[:, 3]) * z[:, 0]])
-
-    def draw(n: int, rng: np.random.Generator) -> Array:
-        found: list[Array] = []
-        while sum(map(len, found)) < n:
-            u = rng.random((400_000, 10))
-            y = evaluate(u)
-            found.append(u[target.judge({"a": y[:, 0], "b": y[:, 1]}).valid])
-        return np.concatenate(found)[:n]
-
-    return Problem(
-        "ridge10", 10, ("a", "b"), target, 3.71e-3, 1, evaluate, lambda u: np.zeros(len(u), dtype=np.int64), draw
-    )
-
-
 PROBLEMS: dict[str, Callable[[], Problem]] = {
-    make.__name__: make for make in (cos3, mhiggs5, shell7, eggbox4, ellipsoids6, ridge10)
-}
+    make.__name__: make
+    for make in (
+        cos3, mhiggs5, shell7, eggbox4,
+        shapes.ellipsoids6, shapes.ridge10, shapes.bands12, shapes.islands8, shapes.spiral2, shapes.holes5,
+    )
+}  # fmt: skip

@@ -1,0 +1,103 @@
+"""What a bare yes or no costs, beside observables: ``python -m tests.benchmarks.labels_only``.
+
+The same problems with ``Target(labels="y")``, where a point says nothing but valid or not. ``found`` starts like any
+scan and is counted from the first valid point that it finds, ``given`` starts from one valid point and is counted from
+the start. The default with observables stands beside them; the ratios of evaluations should be at most 1.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rayscan.target import Target
+from tests.benchmarks import methods, table
+from tests.benchmarks.problem import Array, Problem
+from tests.benchmarks.problems import PROBLEMS
+from tests.benchmarks.results import GOALS, Result, assess
+
+STARTS = ("observables", "found", "given")
+BAR = 1.5
+
+
+def labelled(problem: Problem) -> Problem:
+    """Return a problem that answers 1 in target, 0 outside, and NaN still where there is no answer."""
+
+    def evaluate(u: Array) -> Array:
+        missing = np.isnan(problem.evaluate(u)).any(axis=1)
+        return np.where(missing, np.nan, problem.valid(u))[:, None]
+
+    return replace(problem, observables=("y",), target=Target(labels="y"), evaluate=evaluate)
+
+
+def run(name: str, start: str, seed: int, budget: int, goal: int, *, verbose: bool) -> Result:
+    """Run the default from one kind of start."""
+    problem = PROBLEMS[name]()
+    changed: dict[str, Any] = {}
+    if start != "observables":
+        problem = labelled(problem)
+    if start == "given":
+        changed["initial"] = problem.draw(1, np.random.default_rng([seed, 31]))
+    trace = methods.trace(problem, "default", seed, budget, goal, verbose=verbose, **changed)
+    result = assess(problem, start, seed, trace)
+    if start == "found":
+        before = int(np.argmax(trace.valid)) if trace.found else 0
+        result.evaluations = {reached: n - before for reached, n in result.evaluations.items()}
+    return result
+
+
+def ratios(results: list[Result]) -> list[str]:
+    """Return, for each problem, seed and start, the evaluations in units of those with observables."""
+    lines = []
+    beside = {(r.problem, r.seed): r for r in results if r.method == "observables"}
+    for result in results:
+        whole = beside.get((result.problem, result.seed))
+        if whole is None or result is whole:
+            continue
+        cells = []
+        for goal in (1000, 10_000):
+            here, there = result.evaluations.get(goal), whole.evaluations.get(goal)
+            ratio = here / there if here and there else float("inf")
+            cells.append(f"to {goal:,} x {ratio:.2f} {'PASS' if ratio <= BAR else 'MISS'}")
+        islands = max((c.islands for c in result.coverage.values()), default=0)
+        cells.append(f"islands {islands} of {PROBLEMS[result.problem]().islands}")
+        lines.append(f"{result.problem:10} {result.method:12} seed {result.seed}  " + "  ".join(cells))
+    return lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=["cos3", "mhiggs5"])
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--budget", type=int, default=25_000)
+    parser.add_argument("--goal", type=int, default=max(GOALS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args(argv)
+    import torch
+
+    torch.set_num_threads(1)
+    print(table.HEAD)
+    results = []
+    for name in options.problems:
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
+            for start in options.starts:
+                results.append(run(name, start, seed, options.budget, options.goal, verbose=options.verbose))
+                print(table.line(results[-1]), flush=True)
+    print(*ratios(results), sep="\n")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
