@@ -105,12 +105,6 @@ def run(
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic/--no-deterministic", help="Same seed, same points.")
     ] = None,
-    plot: Annotated[bool, typer.Option(help="Draw the corner plot at the end.")] = True,
-    preflight: Annotated[bool, typer.Option(help="Try the programs on one point before a new scan starts.")] = True,
-) -> Exit:
-    """Scan, or go on with a scan, until the first of the goals (here or in the file) is reached."""
-    from rayscan.config import load_config
-    from rayscan.store import is_run
     fork: Annotated[
         Path | None,
         typer.Option(
@@ -122,19 +116,30 @@ def run(
         bool,
         typer.Option("--same-tool", help="Fork although the tool differs: you know that its values are the same."),
     ] = False,
+    plot: Annotated[bool, typer.Option(help="Draw the corner plot at the end.")] = True,
+    preflight: Annotated[bool, typer.Option(help="Try the programs on one point before a new scan starts.")] = True,
+) -> Exit:
+    """Scan, or go on with a scan, until the first of the goals (here or in the file) is reached."""
+    from rayscan.config import load_config
+    from rayscan.scan import Scan
+    from rayscan.store import is_run
 
     configuration = load_config(config)
     given = {"seed": seed, "evaluators": evaluators, "deterministic": deterministic}
     where = out or configuration.out or _default_out(configuration.path)
     goal = _goal(configuration, {"valid": valid, "evaluations": evaluations, "steps": steps, "time_limit": time_limit})
-    from rayscan.scan import Scan
     scan = configuration.scan(out=where, **{name: value for name, value in given.items() if value is not None})
     space = scan.problem.space
     _say(f"{configuration.path}: {space.d} parameters ({', '.join(space.free)}), results in {where}")
     if preflight and not is_run(where):
         _preflight(scan, configuration.path)
+    parent = scan.take_over()
+    if parent is not None:
+        _say(f"fork: {parent}")
     result = scan.run(**goal)
     _summarise(result, plot=plot)
+    if scan.interrupted:
+        _say("stopped before the goal; the same command goes on")
     return Exit.STOPPED if scan.interrupted else Exit.DONE
 
 
@@ -144,13 +149,8 @@ def check(
     config: ConfigFile,
     *,
     point: Annotated[
-    parent = scan.take_over()
-    if parent is not None:
-        _say(f"fork: {parent}")
         list[str] | None,
         typer.Option(help="name=value of a scanned parameter; others are in the middle of their range."),
-    if scan.interrupted:
-        _say("stopped before the goal; the same command goes on")
     ] = None,
     as_json: AsJSON = False,
 ) -> Exit:

@@ -124,13 +124,6 @@ class ScanResult:
         return f"ScanResult({str(self.path)!r}: {self.valid.num_rows:,} valid of {len(self):,} evaluations)"
 
 
-def open_run(path: str | Path) -> ScanResult:
-    """Read a run directory, also while its scan goes on.
-
-    Parameters
-    ----------
-    path : str or Path
-
 def tally(table: pa.Table) -> dict[str, int]:
     """Return how many rows have each status, the most frequent first."""
     from collections import Counter
@@ -139,6 +132,13 @@ def tally(table: pa.Table) -> dict[str, int]:
 
     return {str(status): count for status, count in Counter(labels(table, "status").tolist()).most_common()}
 
+
+def open_run(path: str | Path) -> ScanResult:
+    """Read a run directory, also while its scan goes on.
+
+    Parameters
+    ----------
+    path : str or Path
 
     Returns
     -------

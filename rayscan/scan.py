@@ -355,15 +355,6 @@ class Scan:
             _open_scans.add(self)
         return self._client
 
-    def close(self) -> None:
-        """End the evaluators and finish the run directory. A closed scan can be used again; it resumes."""
-        client, self._client = self._client, None
-        _open_scans.discard(self)
-        if client is not None:
-            client.close()
-
-    def __enter__(self) -> Self:
-        return self
     def take_over(self) -> Parent | None:
         """Make the run directory of a fork, with the rows that fit; `run` and `advance` do it, too.
 
@@ -379,6 +370,15 @@ class Scan:
 
         return fork.take_over(self.out, self.options, dump_config(self.problem, self.options))
 
+    def close(self) -> None:
+        """End the evaluators and finish the run directory. A closed scan can be used again; it resumes."""
+        client, self._client = self._client, None
+        _open_scans.discard(self)
+        if client is not None:
+            client.close()
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -403,15 +403,6 @@ def _close_all() -> None:
         _discard(path)
 
 
-def _discard(path: Path) -> None:
-    _temporary_runs.discard(path)
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _goal(valid: int | None, evaluations: int | None, seconds: float | None, steps: int | None) -> Goal:
-    given: Mapping[str, float | None] = {
-        "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps,
-    }  # fmt: skip
 def _plan_fork(old: str | Path, out: Path | None, problem: Problem, *, same_tool: bool) -> Fork | None:
     """Return what a fork will do; None where it was done before."""
     from rayscan.fork import Fork, is_fork_of
@@ -428,6 +419,15 @@ def _plan_fork(old: str | Path, out: Path | None, problem: Problem, *, same_tool
     return None
 
 
+def _discard(path: Path) -> None:
+    _temporary_runs.discard(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _goal(valid: int | None, evaluations: int | None, seconds: float | None, steps: int | None) -> Goal:
+    given: Mapping[str, float | None] = {
+        "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps,
+    }  # fmt: skip
     if all(value is None for value in given.values()):
         msg = "the scan has no goal; expected at least one of valid=, evaluations=, steps=, time_limit="
         raise ConfigError(msg)
