@@ -128,7 +128,8 @@ def run(
     given = {"seed": seed, "evaluators": evaluators, "deterministic": deterministic}
     where = out or configuration.out or _default_out(configuration.path)
     goal = _goal(configuration, {"valid": valid, "evaluations": evaluations, "steps": steps, "time_limit": time_limit})
-    scan = configuration.scan(out=where, **{name: value for name, value in given.items() if value is not None})
+    options = {name: value for name, value in given.items() if value is not None}
+    scan = Scan.from_file(configuration, out=where, fork=fork, same_tool=same_tool, **options)
     space = scan.problem.space
     _say(f"{configuration.path}: {space.d} parameters ({', '.join(space.free)}), results in {where}")
     if preflight and not is_run(where):
