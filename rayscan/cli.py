@@ -100,6 +100,12 @@ def run(
     evaluations: Annotated[int | None, typer.Option(min=1, help="Stop at this many evaluated points.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many further steps of K points.")] = None,
     time_limit: Annotated[str | None, typer.Option(help="Stop after this time: 600, '90 min', '2h', 1:30:00.")] = None,
+    coverage: Annotated[
+        float | None, typer.Option(help="Stop when this share of the valid region is covered, such as 0.95.")
+    ] = None,
+    volume_error: Annotated[
+        float | None, typer.Option(help="Stop at this relative error of the valid volume, such as 0.05.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random number.")] = None,
     evaluators: Annotated[int | None, typer.Option(min=0, help="Evaluators; 0: one in this process, no Ray.")] = None,
     deterministic: Annotated[
@@ -127,7 +133,11 @@ def run(
     configuration = load_config(config)
     given = {"seed": seed, "evaluators": evaluators, "deterministic": deterministic}
     where = out or configuration.out or _default_out(configuration.path)
-    goal = _goal(configuration, {"valid": valid, "evaluations": evaluations, "steps": steps, "time_limit": time_limit})
+    wanted = {
+        "valid": valid, "evaluations": evaluations, "steps": steps, "time_limit": time_limit, "coverage": coverage,
+        "volume_error": volume_error,
+    }  # fmt: skip
+    goal = _goal(configuration, wanted)
     options = {name: value for name, value in given.items() if value is not None}
     scan = Scan.from_file(configuration, out=where, fork=fork, same_tool=same_tool, **options)
     space = scan.problem.space

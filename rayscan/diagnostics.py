@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array, Origin
+from rayscan.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
 from rayscan.volume import Volume, estimate_volume, importance
 from rayscan.weights import effective_size, prior_weights
 
@@ -21,16 +22,11 @@ RECENT = 1000
 SEGMENTS = 10
 LATE = 2
 """Segments at the end that decide whether the scan still finds something new."""
-ENOUGH = 50
-"""Valid points below which nothing is said about saturation."""
-MOST = 20_000
-"""Valid points looked at, evenly spaced in the order of issue: bounds the cost."""
 LINKS, SCALE, LINK = 10, 5, 1.5
 """Two points are linked if one is among the nearest `LINKS` of the other and nearer than `LINK` times the distances of
 both to their neighbours number `SCALE`."""
 ISLAND = 3
 """Points that make a cluster; fewer are loners."""
-BEYOND = 1.5
 NEW, COVERED = 0.05, 0.95
 """New territory is being found if more than the one share of recent valid points, or less than the other of what
 unbiased probes see, lies beyond or within the reach of earlier points. Independent uniform points stay below 1 % in two
@@ -62,9 +58,8 @@ class Diagnostics:
     saturation : tuple of (int, float)
         Evaluations, and the share of the valid points found in the tenth of the scan that ends there that lie beyond
         the reach of all found earlier: 1.5 times the distance that nine of ten of these have to their nearest.
-    coverage, coverage_error : float
-        The share of the valid volume within reach of points found earlier, as seen by valid points of known density in
-        the second half of the scan, importance-weighted; NaN without any.
+    coverage : Coverage
+        The share of the valid volume within reach of points found earlier; see `rayscan.saturation.estimate_coverage`.
     volume : Volume
     verdict : str
         "still finding new territory", "saturated", or "too few valid points to tell".
@@ -83,8 +78,7 @@ class Diagnostics:
     loners: int
     growth: tuple[tuple[int, int], ...]
     saturation: tuple[tuple[int, float], ...]
-    coverage: float
-    coverage_error: float
+    coverage: Coverage
     volume: Volume
     verdict: str
     reasons: tuple[str, ...]
@@ -94,7 +88,6 @@ class Diagnostics:
         reached = ", ".join(f"{goal:,} at {at:,}" for goal, at in self.milestones.items())
         origins = ", ".join(f"{name} {good / max(n, 1):.1%} of {n:,}" for name, (n, good) in self.by_origin.items())
         new = ", ".join(f"{share:.1%}" for _, share in self.saturation)
-        covered = f"{self.coverage:.1%} ± {self.coverage_error:.1%}" if math.isfinite(self.coverage) else "no probes"
         lines = [
             ("evaluations", f"{self.evaluations:,}, {self.valid:,} of them valid"),
             ("valid points reached", reached or "fewer than ten"),
@@ -105,7 +98,7 @@ class Diagnostics:
             ("clusters", f"{self.clusters:,} ({self.loners:,} points in none)"),
             ("clusters found", ", ".join(f"{count:,} by {at:,}" for at, count in self._changes()) or "-"),
             ("new territory", new or "-"),
-            ("covered, by probes", covered),
+            ("covered, by probes", str(self.coverage)),
         ]
         return [*lines, ("verdict", "; ".join([self.verdict, *self.reasons]))]
 
@@ -125,8 +118,6 @@ class Territory:
     ends: tuple[int, ...]
     found: NDArray[np.int64]
     beyond: NDArray[np.int64]
-    coverage: float
-    error: float
 
 
 def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> Diagnostics:
@@ -148,11 +139,13 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
     q, good = np.asarray(density, np.float64), np.asarray(valid, bool)
     n, at = len(good), np.flatnonzero(good)
     edges = np.unique(np.linspace(0, n, SEGMENTS + 1).astype(np.int64))
-    seen = at[np.unique(np.linspace(0, len(at) - 1, min(len(at), MOST)).astype(np.int64))] if len(at) else at
+    seen = at[thinned(len(at), MOST)]
     label = clusters(points[seen])
     first = _first(label, seen)
-    ground = _territory(points[seen], seen, importance(codes, q, good)[seen], edges)
-    verdict, reasons = _verdict(len(at), int((first >= edges[-1 - LATE]).sum()) if len(edges) > LATE else 0, ground)
+    ground = _territory(points[seen], seen, edges)
+    coverage = coverage_of(points[good], at, importance(codes, q, good)[good], n)
+    fresh = int((first >= edges[-1 - LATE]).sum()) if len(edges) > LATE else 0
+    verdict, reasons = _verdict(len(at), fresh, ground, coverage)
     return Diagnostics(
         evaluations=n,
         valid=len(at),
@@ -170,8 +163,7 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
             (end, float(new / found))
             for end, found, new in zip(ground.ends, ground.found, ground.beyond, strict=True) if found
         ),
-        coverage=ground.coverage,
-        coverage_error=ground.error,
+        coverage=coverage,
         volume=estimate_volume(codes, q, good),
         verdict=verdict,
         reasons=reasons,
@@ -202,34 +194,22 @@ def _first(label: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]
     return at[row[names >= 0]]
 
 
-def _territory(u: Array, at: NDArray[np.int64], probe: Array, edges: NDArray[np.int64]) -> Territory:
-    """Compare each segment's valid points with those before it; `probe` is positive for those of known density."""
+def _territory(u: Array, at: NDArray[np.int64], edges: NDArray[np.int64]) -> Territory:
+    """Compare each segment's valid points with those before it."""
     ends, found, beyond = [], [], []
-    weights, inside = [np.empty(0)], [np.empty(0, dtype=bool)]
     for k in range(1, len(edges) - 1):
         before, here = at < edges[k], (at >= edges[k]) & (at < edges[k + 1])
         if before.sum() < ENOUGH // 2:
             continue
         tree = KDTree(u[before])
-        spacing, _ = tree.query(u[before], k=[2])
         gap, _ = tree.query(u[here])
-        within = gap <= BEYOND * np.quantile(spacing, 0.9)
         ends.append(int(edges[k + 1]))
         found.append(int(here.sum()))
-        beyond.append(int((~within).sum()))
-        if 2 * k >= len(edges) - 1:
-            weights.append(probe[here])
-            inside.append(within)
-    weight, covered = np.concatenate(weights), np.concatenate(inside)
-    total = float(weight.sum())
-    if total == 0:
-        return Territory(tuple(ends), np.array(found), np.array(beyond), math.nan, math.nan)
-    share, size = float(weight[covered].sum()) / total, effective_size(weight)
-    p = (share * size + 1) / (size + 2)
-    return Territory(tuple(ends), np.array(found), np.array(beyond), share, math.sqrt(p * (1 - p) / size))
+        beyond.append(int((gap > reach(tree)).sum()))
+    return Territory(tuple(ends), np.array(found), np.array(beyond))
 
 
-def _verdict(valid: int, fresh: int, ground: Territory) -> tuple[str, tuple[str, ...]]:
+def _verdict(valid: int, fresh: int, ground: Territory, coverage: Coverage) -> tuple[str, tuple[str, ...]]:
     """Return the verdict and what speaks for it; `fresh` clusters were found in the late segments."""
     if valid < ENOUGH or not len(ground.found[-LATE:]):
         return UNKNOWN, ()
@@ -239,6 +219,6 @@ def _verdict(valid: int, fresh: int, ground: Territory) -> tuple[str, tuple[str,
     found, beyond = int(ground.found[-LATE:].sum()), int(ground.beyond[-LATE:].sum())
     if found and beyond / found - 2 * math.sqrt((beyond + 1) / found**2) > NEW:
         reasons.append(f"{beyond / found:.0%} of the last valid points are beyond the reach of earlier ones")
-    if ground.coverage + 2 * ground.error < COVERED:
-        reasons.append(f"earlier points cover {ground.coverage:.0%} ± {ground.error:.0%} of what probes see")
+    if coverage.share + 2 * coverage.error < COVERED:
+        reasons.append(f"earlier points cover {coverage.share:.0%} ± {coverage.error:.0%} of what probes see")
     return (GROWING if reasons else SATURATED), tuple(reasons)

@@ -17,11 +17,23 @@ class Goal:
         Points issued.
     seconds : float or None
         Wall time of this session; the points under way are finished.
+    coverage : float or None
+        The share of the valid region that is within reach of the points found, at about 97 % confidence, in (0, 1); see
+        `rayscan.saturation.estimate_coverage`.
+    volume_error : float or None
+        The relative standard error of the valid volume; see `rayscan.volume.estimate_volume`.
     """
 
     valid: int | None = None
     evaluations: int | None = None
     seconds: float | None = None
+    coverage: float | None = None
+    volume_error: float | None = None
+
+    @property
+    def probed(self) -> bool:
+        """Whether it depends on points of known density."""
+        return self.coverage is not None or self.volume_error is not None
 
     def later(self, seconds: float) -> Goal:
         """Return the same goal so many seconds later."""
@@ -57,6 +69,10 @@ class Progress:
     goal : Goal
     evaluators, lost : int
         Evaluators, and points issued again because one died.
+    coverage, coverage_error : float or None
+        The share of the valid region within reach, and its standard error, where the goal asks for it and it is known.
+    volume_error : float or None
+        The relative error of the valid volume, likewise.
     """
 
     state: str
@@ -74,6 +90,9 @@ class Progress:
     goal: Goal = Goal()
     evaluators: int = 0
     lost: int = 0
+    coverage: float | None = None
+    coverage_error: float | None = None
+    volume_error: float | None = None
 
     @property
     def eta(self) -> float | None:
@@ -104,6 +123,7 @@ class Progress:
             f"busy {self.busy:.0%}",
             f"lag {self.lag:,} ({self.refit_seconds:.1f} s)",
         ]
+        parts += self._probed()
         if failed:
             parts.append(f"not ok {failed:,}")
         if self.lost:
@@ -111,6 +131,18 @@ class Progress:
         parts.append(f"ETA {clock(self.eta)}" if self.eta is not None else f"elapsed {clock(self.elapsed)}")
         line = " · ".join(parts)
         return line if self.state == "scanning" else f"{line} · {self.state}"
+
+    def _probed(self) -> list[str]:
+        """Return what the goal asks of unbiased points, and how far it is."""
+        parts = []
+        if self.goal.coverage is not None:
+            known = self.coverage is not None and self.coverage_error is not None
+            now = f"{self.coverage:.1%} ± {self.coverage_error:.1%}" if known else "?"
+            parts.append(f"covered {now}/{100 * self.goal.coverage:g}%")
+        if self.goal.volume_error is not None:
+            now = f"{self.volume_error:.1%}" if self.volume_error is not None else "?"
+            parts.append(f"volume error {now}/{100 * self.goal.volume_error:g}%")
+        return parts
 
 
 def clock(seconds: float) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rayscan.diagnostics import Diagnostics
     from rayscan.plot import Plots
+    from rayscan.saturation import Coverage
     from rayscan.volume import Volume
 
 
@@ -76,6 +77,12 @@ class ScanResult:
 
         rows = self._rows
         return estimate_volume(rows["origin"], rows["density"], rows["valid"])
+
+    def coverage(self) -> Coverage:
+        """Return the share of the valid region within reach; see `rayscan.saturation.estimate_coverage`."""
+        from rayscan.saturation import estimate_coverage
+
+        return estimate_coverage(**self._rows)
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:

@@ -185,6 +185,8 @@ class Scan:
         evaluations: int | None = None,
         steps: int | None = None,
         time_limit: float | None = None,
+        coverage: float | None = None,
+        volume_error: float | None = None,
         progress: Callable[[Progress], None] | bool | None = True,
     ) -> ScanResult:
         """Scan until the first of the goals is reached; again with a higher goal, or after a crash, it goes on.
@@ -199,6 +201,12 @@ class Scan:
             Further steps of ``K`` points, after the initial ones.
         time_limit : float, optional
             Wall time in seconds.
+        coverage : float, optional
+            The share of the valid region that is within reach of the points found, in (0, 1), as points drawn blindly
+            and with a known density see it: their estimate has to exceed it by twice its error, which takes some 40
+            of them. See `rayscan.saturation.estimate_coverage`.
+        volume_error : float, optional
+            The relative standard error of `ScanResult.volume`, in (0, 1).
         progress : bool or callable
             A line on the terminal, nothing, or a function of `Progress`.
 
@@ -215,7 +223,8 @@ class Scan:
         FailureRateError
             Too many technical failures.
         """
-        goal = _goal(valid, evaluations, time_limit, steps)
+        goal = _goal(valid, evaluations, time_limit, steps, coverage, volume_error)
+        _require_probes(goal, self.options.learn)
         with self._signals():
             try:
                 self._scan(goal, steps, progress)
@@ -424,18 +433,44 @@ def _discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _goal(valid: int | None, evaluations: int | None, seconds: float | None, steps: int | None) -> Goal:
+def _goal(
+    valid: int | None,
+    evaluations: int | None,
+    seconds: float | None,
+    steps: int | None,
+    coverage: float | None = None,
+    volume_error: float | None = None,
+) -> Goal:
     given: Mapping[str, float | None] = {
-        "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps,
+        "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps, "coverage": coverage,
+        "volume_error": volume_error,
     }  # fmt: skip
     if all(value is None for value in given.values()):
-        msg = "the scan has no goal; expected at least one of valid=, evaluations=, steps=, time_limit="
+        msg = f"the scan has no goal; expected at least one of {', '.join(f'{name}=' for name in given)}"
         raise ConfigError(msg)
     for name, value in given.items():
         if value is not None and not value > 0:
             msg = f"{name} = {value!r}; expected a positive number"
             raise ConfigError(msg)
-    return Goal(valid, evaluations, seconds)
+    for name in ("coverage", "volume_error"):
+        share = given[name]
+        if share is not None and not share < 1:
+            msg = f"{name} = {share!r}; expected a share between 0 and 1, such as 0.95 or 0.05"
+            raise ConfigError(msg)
+    return Goal(valid, evaluations, seconds, coverage, volume_error)
+
+
+def _require_probes(goal: Goal, learn: LearnOptions) -> None:
+    """Refuse a goal that the method cannot measure, before anything is started."""
+    from rayscan.learn.proposer import draws_probes
+
+    if goal.probed and not draws_probes(learn):
+        msg = (
+            f"goals of coverage and volume_error are measured by points of known density, and a scan with surrogate = "
+            f"{learn.surrogate!r} and selection = {learn.selection!r} chooses all its points by score; expected the "
+            "default method (surrogate = 'auto', selection = 'default'), or other goals"
+        )
+        raise ConfigError(msg)
 
 
 def _unit_points(space: Space, initial: Any) -> Any:

@@ -43,6 +43,11 @@ class Volume:
     upper: float
     unseen: float
 
+    @property
+    def relative(self) -> float:
+        """The error relative to the value; infinite where nothing was found."""
+        return self.error / self.value if self.value > 0 else math.inf
+
     def __str__(self) -> str:
         unseen = f"a region never found holds less than {self.unseen:.2g} (95 %)"
         if self.evaluations == 0:

@@ -81,11 +81,11 @@ def test_probes_measure_the_coverage_that_chains_lack():
         here = probe[40 * k : 40 * (k + 1)]
         parts += [chain(near), (here, np.full(40, Origin.UNIFORM), np.ones(40), np.full(40, k >= 5))]
     result = diagnose(*join(*parts))
-    assert 0.4 < result.coverage < 0.75
+    assert 0.4 < result.coverage.share < 0.75
     assert result.verdict == GROWING
     covered = diagnose(*join(chain(islands(2000, [0, 1])), (probe, np.full(400, 2), np.ones(400), np.ones(400, bool))))
-    assert covered.coverage > 0.97
-    assert covered.coverage_error < 0.03
+    assert covered.coverage.share > 0.97
+    assert covered.coverage.error < 0.03
 
 
 def test_counts_are_those_of_the_table():

@@ -31,11 +31,18 @@ class GoalTable(Table):
     time_limit: float | str | None = Field(
         None, description="Wall time of one session: seconds, or a text such as '90 min', '2h 30m', '1:30:00'."
     )
+    coverage: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The share of the valid region within reach of the points found, as blindly drawn points see it.",
+    )
+    volume_error: float | None = Field(None, gt=0, lt=1, description="Relative error of the valid volume.")
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `Scan.run`, time in seconds; ConfigError if the time limit is none."""
         limit = None if self.time_limit is None else parse_duration(self.time_limit, "goal.time_limit")
-        return {"valid": self.valid, "evaluations": self.evaluations, "steps": self.steps, "time_limit": limit}
+        return {**dict(self), "time_limit": limit}
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayscan.engine.survey import Survey
 from rayscan.learn.data import Proposals, Rows
 from rayscan.problem import Problem
 from rayscan.tools.base import Outcomes, Points, Status
@@ -50,6 +51,8 @@ class Ledger:
         Outcomes of points that were not under way; dropped.
     statuses : Counter
         Rows by `Status`.
+    survey : Survey
+        What the rows say about the valid region.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Ledger:
         """A heap of open ids; those that were closed since are skipped when they come to the top."""
         self._untold: list[Rows] = [rows[told:]] if len(rows) > told else []
         self._recent = collections.deque(rows.valid[-RECENT:].tolist(), maxlen=RECENT)
+        self.survey = Survey(rows)
 
     # Issuing --------------------------------------------------------------------------------------------------------
 
@@ -181,6 +185,7 @@ class Ledger:
         self.statuses.update(rows.status.tolist())
         self._recent.extend(rows.valid.tolist())
         self._untold.append(rows)
+        self.survey.add(rows)
 
     def adopt(self, rows: Rows) -> None:
         """Take rows of an earlier session in place of evaluating their points again."""

@@ -78,6 +78,7 @@ class Loop:
     def progress(self) -> Progress:
         """Return a snapshot."""
         ledger, ready = self._ledger, self._ready
+        findings = ledger.survey.findings.numbers() if self._goal.probed else {}
         return Progress(
             state=self._state,
             evaluations=ledger.evaluations,
@@ -94,6 +95,7 @@ class Loop:
             goal=self._goal,
             evaluators=self._pool.size,
             lost=self._pool.lost,
+            **findings,
         )
 
     # The scan -------------------------------------------------------------------------------------------------------
@@ -154,6 +156,10 @@ class Loop:
             return f"{ledger.valid:,} valid points"
         if goal.evaluations is not None and self._left() == 0 and not self._recorder.again:
             return f"{ledger.issued:,} evaluations"
+        if goal.probed:
+            ledger.survey.look(always=self._options.deterministic, least=self._options.learn.K)
+            if reached := ledger.survey.findings.reached(goal):
+                return reached
         return f"{goal.seconds:g} s" if goal.seconds is not None and self._late() else ""
 
     def _late(self) -> bool:

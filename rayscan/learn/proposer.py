@@ -49,6 +49,11 @@ class Proposer(Protocol):
         """Take over what `state_dict` returned, given all rows told until then, in the same order."""
 
 
+def draws_probes(options: LearnOptions) -> bool:
+    """Whether the method that the options name goes on drawing points of known density, whatever the surrogate says."""
+    return isinstance(options.surrogate, str) and (options.surrogate, options.selection) == ("auto", "default")
+
+
 def make_proposer(d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> Proposer:
     """Return the method that the options name.
 
@@ -68,7 +73,7 @@ def make_proposer(d: int, target: Target, observables: Sequence[str], options: L
         `CoverageProposer` for ``surrogate="auto"`` with ``selection="default"``, else
         `CandidateProposer`.
     """
-    if isinstance(options.surrogate, str) and (options.surrogate, options.selection) == ("auto", "default"):
+    if draws_probes(options):
         from rayscan.learn.coverage import CoverageProposer
 
         return CoverageProposer(d, target, observables, options, seed)

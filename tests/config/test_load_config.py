@@ -57,6 +57,7 @@ seed = 7
 [goal]
 valid = 10
 time_limit = "1h 30 min"
+coverage = 0.95
 """
 
 
@@ -105,7 +106,9 @@ def test_every_kind_of_constraint_is_read(tmp_path: Path) -> None:
 def test_options_and_goal_reach_the_scan(tmp_path: Path) -> None:
     """[scan] becomes the options of the Scan, [goal] the arguments of run, times in seconds, overrides win."""
     configuration = load(tmp_path)
-    assert configuration.goal.arguments() == {"valid": 10, "evaluations": None, "steps": None, "time_limit": 5400.0}
+    assert configuration.goal.arguments() == {
+        "valid": 10, "evaluations": None, "steps": None, "time_limit": 5400.0, "coverage": 0.95, "volume_error": None,
+    }  # fmt: skip
     assert configuration.out == tmp_path / "results"
     options = rs.Scan.from_file(configuration, seed=8).options
     assert (options.learn.K, options.learn.L, options.learn.hidden, options.learn.initial) == (50, 500, (32, 32), 20)
