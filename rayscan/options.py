@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rayscan.errors import ConfigError
@@ -57,6 +58,9 @@ class ScanOptions:
         if not 0 < self.max_tool_errors <= 1:
             msg = f"max_tool_errors = {self.max_tool_errors!r}; expected a share in (0, 1]"
             raise ConfigError(msg)
+        if self.scratch is not None and not self.scratch.startswith("~"):
+            # Evaluators start in other directories than the user, and homes may differ from node to node.
+            object.__setattr__(self, "scratch", str(Path(self.scratch).absolute()))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the options in plain types, as saved with the data."""

@@ -117,7 +117,7 @@ def sweep(scratch: Path | str | None = None, run_id: str | None = None) -> list[
     list of Path
         The directories that are gone now.
     """
-    roots = [Path(scratch).expanduser()] if scratch is not None else [MEMORY, Path(tempfile.gettempdir())]
+    roots = [Path(scratch).expanduser().absolute()] if scratch is not None else [MEMORY, Path(tempfile.gettempdir())]
     swept: list[Path] = []
     for root in dict.fromkeys(roots):
         folder = root / f"rayscan-{os.getuid()}"

@@ -69,7 +69,7 @@ class Workshop:
         self._open = 0
         self._lifeline: Lifeline | None = None
         self._held = -1
-        root, self.notice = (Path(scratch).expanduser(), "") if scratch is not None else choose_scratch()
+        root, self.notice = (Path(scratch).expanduser().absolute(), "") if scratch is not None else choose_scratch()
         self._may_move = scratch is None and root == places.MEMORY
         if self.notice:
             log.warning(self.notice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import rayscan as rs
 from rayscan.engine.evaluator import Evaluator
+from rayscan.options import ScanOptions
 from rayscan.tools.base import Outcome, Points, Status
 
 SPECTRUM = b"BLOCK MASS\n" * 2000
@@ -41,3 +43,17 @@ def test_only_files_that_may_be_kept_travel(tmp_path: Path, keep: str, sent: lis
         (Status.OK, "said so"),
         (Status.UNPHYSICAL, "said so"),
     ]
+
+
+def test_scratch_may_be_given_relative_to_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run in a relative scratch place, and evaluators that start elsewhere get the same one."""
+    monkeypatch.chdir(tmp_path)
+    tool = rs.Command([sys.executable, "-S", "-c", "print('y =', {x})"], read={"y": {"key": "y", "file": "stdout"}})
+    evaluator = Evaluator(tool, ("x",), "test", scratch=Path("here"))
+    try:
+        outcomes = next(iter(evaluator.evaluate(Points(np.arange(1), np.array([[0.5]]), np.ones(1, np.int32)))))
+    finally:
+        evaluator.close()
+    assert (outcomes.status[0], outcomes.observables[0, 0]) == (Status.OK, 0.5), outcomes.message
+    assert ScanOptions(scratch="here").scratch == str(tmp_path / "here")
+    assert ScanOptions(scratch="~/here").scratch == "~/here"
