@@ -7,9 +7,6 @@ A file goes through three states: ``points-000001.arrows`` while it is written a
 from __future__ import annotations
 
 import contextlib
-import enum
-import io
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,122 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rayscan.errors import StoreError
-from rayscan.store.files import disk_error, replace_atomically, sync_directory
+from rayscan.store.files import replace_atomically
+from rayscan.store.stream import SegmentWriter, Tail, read_stream
 
 SEGMENT_BYTES = 64 * 2**20
-UNSYNCED_BYTES = 16 * 2**20
-BATCH_ROWS = 32_768
+GROUP_ROWS = 131_072
+"""Rows of a Parquet row group: what is encoded in memory at a time."""
 OPEN, CLOSED = ".arrows", ".parquet"
-
-
-class Tail(enum.Enum):
-    """How a stream ends."""
-
-    WHOLE = "whole"
-    TORN = "torn"
-    """The last message is incomplete, as a crash leaves it. It never held a row that counted."""
-    DAMAGED = "damaged"
-    """A complete message cannot be read: rows after it may exist, so the file is kept as it is."""
-
-
-class SegmentWriter:
-    """Writes one ``.arrows`` file.
-
-    Encoded bytes stay in memory until an ``fsync`` has succeeded: a write that the disk refuses is cut away and can be
-    tried again, and so can one that the disk accepted and lost (which network file systems report at ``fsync``).
-
-    Parameters
-    ----------
-    path : Path
-        Must not exist. Created with the first write.
-    schema : pyarrow.Schema
-    """
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
-        self._tray = io.BytesIO()
-        self._stream = pa.ipc.new_stream(self._tray, schema)
-        self._ended = False
-        self._handle: int | None = None
-        self._durable = 0
-        self._unsynced = bytearray()
-        self._pending = bytearray()
-
-    @property
-    def size(self) -> int:
-        """Bytes encoded so far."""
-        return self._durable + len(self._unsynced) + len(self._pending)
-
-    def encode(self, batch: pa.RecordBatch) -> None:
-        """Add a batch in memory."""
-        for start in range(0, batch.num_rows, BATCH_ROWS):
-            self._stream.write_batch(batch.slice(start, BATCH_ROWS))
-        self._empty_tray()
-
-    def write(self) -> None:
-        """Hand everything encoded to the operating system.
-
-        Raises
-        ------
-        StoreError
-            With the ``errno``. The file ends with the last whole batch, the rest waits for the next call.
-        """
-        if not self._pending:
-            return
-        offset = self._durable + len(self._unsynced)
-        try:
-            if self._handle is None:
-                self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-                sync_directory(self.path.parent)
-            view = memoryview(bytes(self._pending))
-            done = 0
-            while done < len(view):
-                done += os.pwrite(self._handle, view[done:], offset + done)
-        except OSError as error:
-            if self._handle is not None:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(self._handle, offset)
-            raise disk_error(self.path, "write", error) from error
-        self._unsynced += self._pending
-        self._pending.clear()
-        if len(self._unsynced) > UNSYNCED_BYTES:
-            self.sync()
-
-    def sync(self) -> None:
-        """Write, and return only when the disk has everything."""
-        self.write()
-        if not self._unsynced or self._handle is None:
-            return
-        try:
-            os.fsync(self._handle)
-        except OSError as error:
-            # After a failed fsync the kernel may have dropped the pages: write them again next time.
-            self._pending[:0] = self._unsynced
-            self._unsynced.clear()
-            raise disk_error(self.path, "write", error) from error
-        self._durable += len(self._unsynced)
-        self._unsynced.clear()
-
-    def finish(self) -> None:
-        """End the stream, make it durable and close the file. May be called again after a `StoreError`."""
-        if not self._ended:
-            self._stream.close()
-            self._ended = True
-            if self._handle is not None or self._pending:
-                self._empty_tray()
-        self.sync()
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Close the file as it is."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def _empty_tray(self) -> None:
-        self._pending += self._tray.getvalue()
-        self._tray.seek(0)
-        self._tray.truncate()
 
 
 class SegmentLog:
@@ -226,56 +114,6 @@ def segments(directory: Path, prefix: str) -> list[tuple[int, str]]:
     return sorted((int(digits), f"{prefix}-{digits}") for digits in found)
 
 
-def read_stream(path: Path) -> tuple[pa.Schema | None, list[pa.RecordBatch], Tail]:
-    """Read every whole batch of a stream, also while it grows.
-
-    The file is read into memory, not mapped: a writer that truncates a mapped file kills its readers.
-
-    Returns
-    -------
-    schema : pyarrow.Schema or None
-        None when not even the schema is whole.
-    batches : list of pyarrow.RecordBatch
-    tail : Tail
-
-    Raises
-    ------
-    FileNotFoundError
-    """
-    source = pa.BufferReader(path.read_bytes())
-    schema: pa.Schema | None = None
-    batches: list[pa.RecordBatch] = []
-    whole = 0
-    try:
-        stream = pa.ipc.open_stream(source)
-        schema = stream.schema
-        whole = source.tell()
-        while True:
-            batch = stream.read_next_batch()
-            # Bytes from elsewhere may claim offsets outside their buffers; an unchecked one would crash the process.
-            batch.validate(full=True)
-            batches.append(batch)
-            whole = source.tell()
-    except StopIteration:
-        return schema, batches, Tail.WHOLE
-    except (pa.ArrowException, OSError, ValueError):
-        source.seek(whole)
-        return schema, batches, Tail.TORN if _is_torn(source) else Tail.DAMAGED
-
-
-def _is_torn(source: pa.BufferReader) -> bool:
-    """Return whether the stream ends in the middle of a message, from the current position on."""
-    try:
-        while True:
-            message: Any = pa.ipc.read_message(source)
-            if message.type == "record batch":
-                return False
-    except EOFError:
-        return True
-    except (pa.ArrowException, OSError, ValueError):
-        return True
-
-
 def read_segment(directory: Path, stem: str, columns: list[str]) -> pa.Table | None:
     """Read at least `columns` of a segment, from whichever of its two forms exists while it is being compacted.
 
@@ -294,7 +132,8 @@ def read_segment(directory: Path, stem: str, columns: list[str]) -> pa.Table | N
         try:
             with (directory / (stem + CLOSED)).open("rb") as file:
                 # In this thread: Arrow's own threads can abort the interpreter while it shuts down.
-                return pq.ParquetFile(file, pre_buffer=False).read(columns=columns, use_threads=False)
+                parquet = pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
+                return parquet.read(columns=columns, use_threads=False)
         except FileNotFoundError:
             pass
         except (pa.ArrowException, OSError, EOFError) as error:
@@ -324,7 +163,8 @@ def compact(path: Path, note: Callable[[str], None]) -> bool:
     """
     schema, batches, tail = read_stream(path)
     if tail is Tail.DAMAGED:
-        note(f"{path.name}: a batch after {sum(b.num_rows for b in batches)} rows cannot be read; kept as it is")
+        rows = sum(batch.num_rows for batch in batches)
+        note(f"{path.name}: {rows} rows are whole, a batch cannot be read; kept as it is, its points are issued again")
         return False
     if tail is Tail.TORN:
         note(f"{path.name}: ends in an unfinished batch, as an interrupted scan leaves it; its points are issued again")
@@ -343,7 +183,9 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
     kinds = (pa.types.is_string, pa.types.is_dictionary)
     text: Any = [field.name for field in table.schema if any(is_kind(field.type) for is_kind in kinds)]
     with path.open("wb") as file:
-        pq.write_table(table, file, compression="zstd", use_dictionary=text)
+        pq.write_table(
+            table, file, compression="zstd", use_dictionary=text, row_group_size=GROUP_ROWS, write_page_checksum=True
+        )
 
 
 def iterate(directory: Path, prefix: str, schema: pa.Schema) -> Iterator[pa.Table]:
