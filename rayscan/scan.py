@@ -23,6 +23,7 @@ from rayscan.options import ScanOptions
 from rayscan.problem import Problem
 from rayscan.progress import Goal, Progress
 from rayscan.result import ScanResult
+from rayscan.seeds import unit_points
 from rayscan.space import Space
 from rayscan.target import Target
 from rayscan.tools.base import Tool
@@ -67,6 +68,10 @@ class Scan:
         Share of ``K`` drawn blindly from the prior.
     initial : int or array_like (n, d) or (n, p), optional
         The first points: how many, or which (physical values).
+    seeds : sequence of mapping, array_like (n, d) or (n, p), str or Path, optional
+        Points known before, such as maxima of the likelihood or valid points of another study, in physical values:
+        evaluated first, in addition to the initial ones. A list of mappings of names to values, an array, or a table
+        in a .csv, .parquet or .arrow file.
     evaluators : int, optional
         Evaluators at work. None: one per free core. 0: one in this process, without Ray.
     seed : int
@@ -124,6 +129,7 @@ class Scan:
         drain: float = 30.0,
         fork: str | Path | None = None,
         same_tool: bool = False,
+        seeds: Any = None,
         **learning: Any,
     ) -> None:
         self.problem = Problem(space, tool, target)
@@ -134,9 +140,13 @@ class Scan:
             hint = did_you_mean(unknown[0], [*LearnOptions.__dataclass_fields__, *ScanOptions.__dataclass_fields__])
             msg = f"Scan: unknown option {unknown[0]!r}{hint}"
             raise ConfigError(msg)
+        if initial is not None and not isinstance(initial, int | np.integer):
+            initial = unit_points(space, initial, "initial")
+        if seeds is not None:
+            seeds = unit_points(space, seeds, "seeds")
         learn = LearnOptions(
             surrogate=surrogate, proposal=proposal, selection=selection, K=K, L=L, random_share=random_share,
-            initial=_unit_points(space, initial), deterministic=deterministic, **learning,
+            initial=initial, seeds=seeds, deterministic=deterministic, **learning,
         )  # fmt: skip
         self.options = ScanOptions(
             learn=learn, evaluators=evaluators, seed=seed, deterministic=deterministic, keep=keep,
@@ -471,15 +481,3 @@ def _require_probes(goal: Goal, learn: LearnOptions) -> None:
             "default method (surrogate = 'auto', selection = 'default'), or other goals"
         )
         raise ConfigError(msg)
-
-
-def _unit_points(space: Space, initial: Any) -> Any:
-    """Return given physical points in the unit cube; leave counts alone."""
-    if initial is None or isinstance(initial, int | np.integer):
-        return initial
-    u = space.to_unit(np.asarray(initial, dtype=np.float64))
-    outside = np.flatnonzero(~((u >= 0) & (u <= 1)).all(axis=1))
-    if len(outside):
-        msg = f"initial: point {outside[0]} lies outside the space; expected values within the ranges of {space.free}"
-        raise ConfigError(msg)
-    return u

@@ -57,6 +57,11 @@ def scan_table() -> type[Table]:
     fields["surrogate"] = (str, LearnOptions.surrogate)
     fields["initial"] = (int | list[list[float]] | None, None)
     texts["initial"] = "The first points: how many (Sobol), or which, as a list of physical points. None means K."
+    fields["seeds"] = (str | list[dict[str, float]] | list[list[float]] | None, None)
+    texts["seeds"] = (
+        "Points known before, evaluated first and in addition: a .csv, .parquet or .arrow file with a column for each "
+        "scanned parameter, a list of points such as { m0 = 500, tanb = 10 }, or of lists of values."
+    )
     return make("Scan", fields, texts)
 
 
@@ -84,6 +89,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     learning = {name: options[name] for name in options if name in LearnOptions.__dataclass_fields__}
     if isinstance(learning.get("initial"), list):
         learning["initial"] = len(learning["initial"])
+    learning.pop("seeds", None)
     LearnOptions(**learning)
     ScanOptions(**{name: options[name] for name in options if name in ScanOptions.__dataclass_fields__})
 

@@ -113,6 +113,8 @@ def load_config(path: str | Path) -> Configuration:
         space, target = build_space(table.parameters), build_target(table.target)
         problem = Problem(space, build_tool(document, base, target), target)
         options = build_options({} if table.scan is None else table.scan)
+        if isinstance(options.get("seeds"), str):
+            options["seeds"] = str(base / Path(options["seeds"]).expanduser())
         goal = validate(GoalTable, {} if table.goal is None else table.goal, "goal")
         goal.arguments()
         _check_names(problem)
@@ -186,6 +188,8 @@ def _only_in_python(problem: Problem, options: ScanOptions, tables: Mapping[str,
         missing.append("the surrogate network")
     if learn.initial is not None and not isinstance(learn.initial, int):
         missing.append("the initial points")
+    if learn.seeds is not None:
+        missing.append("the seeds")
     return missing
 
 

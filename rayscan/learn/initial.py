@@ -1,4 +1,4 @@
-"""The first points: given ones, or a Sobol sequence."""
+"""The first points: known ones, and then given ones or a Sobol sequence."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ class InitialDesign:
     ----------
     d : int
     options : LearnOptions
-        For `initial` and `K`.
+        For `seeds`, `initial` and `K`.
     seed : int
 
     Attributes
     ----------
     u : ndarray, shape (n, d)
+    origin : ndarray of int8, shape (n,)
+        `Origin.GIVEN`, or `Origin.INITIAL` for those of the sequence.
     issued : int
         How many have been handed out.
 
@@ -34,23 +36,29 @@ class InitialDesign:
 
     def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
         self.issued = 0
-        self.given = isinstance(options.initial, np.ndarray)
-        self.u: Array
-        if self.given:
-            self.u = np.asarray(options.initial, dtype=np.float64)
+        seeds = _of_dimension("seeds", options.seeds if options.seeds is not None else np.empty((0, d)), d)
+        first: Array
+        if isinstance(options.initial, np.ndarray):
+            first, origin = _of_dimension("initial", options.initial, d), Origin.GIVEN
         else:
-            count = options.initial_count
+            count = options.initial_count - len(seeds)
             sobol = qmc.Sobol(d, scramble=True, rng=np.random.default_rng([seed, 0]))
             # Whole powers of two keep the sequence balanced; a prefix of one still covers the cube.
-            self.u = np.asarray(sobol.random_base2(max(count - 1, 0).bit_length()))[:count]
-        if self.u.shape[1] != d:
-            msg = f"initial: expected unit-cube points of shape (n, {d}), got {self.u.shape}"
-            raise ConfigError(msg)
+            first, origin = np.asarray(sobol.random_base2(max(count - 1, 0).bit_length()))[:count], Origin.INITIAL
+        self.u: Array = np.concatenate([seeds, first])
+        self.origin = np.repeat(np.array([Origin.GIVEN, origin], dtype=np.int8), [len(seeds), len(first)])
 
     def take(self, n: int) -> Proposals:
         """Return the next points, at most `n`, possibly none."""
-        u = self.u[self.issued : self.issued + n].copy()
+        these = slice(self.issued, self.issued + n)
+        u, origin = self.u[these].copy(), self.origin[these].copy()
         self.issued += len(u)
-        origin = np.full(len(u), Origin.GIVEN if self.given else Origin.INITIAL, dtype=np.int8)
-        density = np.full(len(u), np.nan if self.given else 1.0)
+        density = np.where(origin == Origin.GIVEN, np.nan, 1.0)
         return Proposals(u, origin, density, np.full(len(u), np.nan), 0)
+
+
+def _of_dimension(name: str, points: Array, d: int) -> Array:
+    if points.shape[1] != d:
+        msg = f"{name}: expected unit-cube points of shape (n, {d}), got {points.shape}"
+        raise ConfigError(msg)
+    return np.asarray(points, dtype=np.float64)

@@ -39,6 +39,8 @@ class LearnOptions:
         The share of ``K`` that is chosen blindly, in [0, 1].
     initial : int or ndarray (n, d) or None
         The first points: how many (Sobol), or which (in the unit cube). None means ``K``.
+    seeds : ndarray (n, d) or None
+        Known points (in the unit cube), evaluated before the first points and in addition to them.
     map_share : float
         The share of ``L`` drawn from the map, in [0, 1].
     ninc, nitn, alpha
@@ -92,6 +94,7 @@ class LearnOptions:
     L: int | None = None
     random_share: float = 0.1
     initial: Any = None
+    seeds: Any = None
     map_share: float = 0.5
     ninc: int = 100
     nitn: int = 5
@@ -139,6 +142,7 @@ class LearnOptions:
             msg = f"L = {self.L} candidates are fewer than the K = {self.K} to choose from them; expected L >= K"
             raise ConfigError(msg)
         object.__setattr__(self, "initial", _initial(self.initial))
+        object.__setattr__(self, "seeds", None if self.seeds is None else _given("seeds", self.seeds))
 
     @property
     def candidates(self) -> int:
@@ -147,19 +151,22 @@ class LearnOptions:
 
     @property
     def initial_count(self) -> int:
-        """The number of initial points."""
+        """The number of initial points, seeds included."""
+        seeds = 0 if self.seeds is None else len(self.seeds)
         if self.initial is None:
-            return self.K
-        return len(self.initial) if isinstance(self.initial, np.ndarray) else int(self.initial)
+            return seeds + self.K
+        return seeds + (len(self.initial) if isinstance(self.initial, np.ndarray) else int(self.initial))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the options in plain types, as saved with the data and compared on resume."""
         described: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         if not isinstance(self.surrogate, str):
             described["surrogate"] = repr(self.surrogate)
-        if isinstance(self.initial, np.ndarray):
-            digest = hashlib.sha256(self.initial.tobytes()).hexdigest()[:12]
-            described["initial"] = f"{len(self.initial)} given points #{digest}"
+        for name in ("initial", "seeds"):
+            points = getattr(self, name)
+            if isinstance(points, np.ndarray):
+                digest = hashlib.sha256(points.tobytes()).hexdigest()[:12]
+                described[name] = f"{len(points)} given points #{digest}"
         return {name: list(value) if isinstance(value, tuple) else value for name, value in described.items()}
 
 
@@ -203,9 +210,13 @@ def _initial(value: Any) -> Any:
             msg = f"initial = {value}; expected a number of points >= 0"
             raise ConfigError(msg)
         return int(value)
+    return _given("initial", value)
+
+
+def _given(name: str, value: Any) -> Any:
     points = np.array(value, dtype=np.float64)
     if points.ndim != 2 or not ((points >= 0) & (points <= 1)).all():
-        msg = f"initial: expected a number or an array (n, d) of unit-cube points, got an array of shape {points.shape}"
+        msg = f"{name}: expected an array (n, d) of unit-cube points, got an array of shape {points.shape}"
         raise ConfigError(msg)
     points.setflags(write=False)
     return points
