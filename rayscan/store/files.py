@@ -28,6 +28,15 @@ def disk_error(path: Path, what: str, error: OSError) -> StoreError:
     return StoreError(code, f"{path}: cannot {what}: {os.strerror(code)}; {advice}")
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -52,11 +61,7 @@ def replace_atomically(path: Path, fill: Callable[[Path], None]) -> None:
     part = path.with_name(path.name + PART)
     try:
         fill(part)
-        handle = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_file(part)
         part.replace(path)
         sync_directory(path.parent)
     except OSError as error:

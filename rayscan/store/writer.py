@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,28 +12,37 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rayscan.learn.data import Rows
 from rayscan.store import checkpoint, run_directory
 from rayscan.store.arrays import as_rows, column
-from rayscan.store.files import disk_error
+from rayscan.store.files import disk_error, sync_directory, sync_file
 from rayscan.store.journal import PREFIX as ISSUED
 from rayscan.store.journal import Issued, read_issued
-from rayscan.store.ledger import Ledger
+from rayscan.store.ledger import MAX_POINT_ID, Ledger
 from rayscan.store.lock import RunLock
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import CHECKPOINT, KEPT, RunDirectory, kept_name
 from rayscan.store.schema import Columns, Schema
 from rayscan.store.segments import SEGMENT_BYTES, SegmentLog, iterate
+from rayscan.store.stream import UNSYNCED_BYTES
 
 FLUSH_ROWS = 256
 FLUSH_SECONDS = 1.0
+"""When rows are handed to the operating system: so many have come together, or the first has waited so long. The end of
+the process costs no more than these."""
 SYNC_SECONDS = 30.0
+"""How often everything is made durable with ``fsync``; also before each checkpoint, whenever 16 MiB of a file (of kept
+outputs together) wait for it, and at the end. The end of the machine costs no more than what came since."""
 
 
 class Store:
     """The one writer of a run directory. Make one with `create` or `open`; close it, or use it in a ``with``.
+
+    Points are journalled before they are dispatched, and handed to the operating system at once. Rows follow after a
+    second or 256 rows, ``fsync`` after 30 s; a checkpoint is taken only of what is durable, and replaces the one before
+    in one step. A point whose row was lost is issued again, so a crash costs time and never a point.
 
     Every method that touches the disk raises `StoreError` with the ``errno`` when the disk refuses (``ENOSPC``,
     ``EDQUOT``, ``EIO``, …). Nothing is lost then: rows and journal entries stay in memory, the files end with a whole
@@ -55,6 +65,8 @@ class Store:
         self._buffer: list[dict[str, Any]] = []
         self._buffered = 0
         self._files: dict[Path, bytes] = {}
+        self._unsynced_files: dict[Path, bytes] = {}
+        self._strays: dict[int, list[Path]] = {}
         self._closed = False
         self._first_buffered = self._last_sync = time.monotonic()
         self._points = SegmentLog(run.path, "points", self.schema.arrow, run.log, segment_bytes)
@@ -192,6 +204,7 @@ class Store:
             [self._keep(int(point), name, data) for name, data in files.items()]
             for point, files in zip(taken["point_id"], taken["kept"], strict=True)
         ]
+        self._drop_strays(taken["point_id"])
         if not self._buffer:
             self._first_buffered = time.monotonic()
         self._buffer.append(taken)
@@ -241,6 +254,7 @@ class Store:
     def sync(self) -> None:
         """Flush, and return only when the disk has everything: it survives the end of this machine."""
         self.flush()
+        self._sync_files()
         self._journal.sync()
         self._points.sync()
         self._last_sync = time.monotonic()
@@ -348,6 +362,7 @@ class Store:
         for part in iterate(self.path, "points", only_ids):
             ids = column(part, "point_id")
             self._ledger.mark(ids[self._ledger.new(ids)])
+        self._strays = _stray_outputs(self.path / KEPT, self._ledger)
         pending = self.issued()
         self.log(f"opened: {self.rows} points stored, {len(pending)} issued without a result")
 
@@ -364,4 +379,42 @@ class Store:
                 with contextlib.suppress(OSError):
                     path.unlink()
                 raise disk_error(path, "keep an output", error) from error
-            del self._files[path]
+            self._unsynced_files[path] = self._files.pop(path)
+        if sum(map(len, self._unsynced_files.values())) > UNSYNCED_BYTES:
+            self._sync_files()
+
+    def _sync_files(self) -> None:
+        if not self._unsynced_files:
+            return
+        try:
+            for path in self._unsynced_files:
+                # One that somebody has moved away is none of ours any more.
+                with contextlib.suppress(FileNotFoundError):
+                    sync_file(path)
+            sync_directory(self.path / KEPT)
+        except OSError as error:
+            # The kernel may have dropped what it could not write: all of them are written again.
+            self._files, self._unsynced_files = self._unsynced_files | self._files, {}
+            raise disk_error(self.path / KEPT, "keep outputs", error) from error
+        self._unsynced_files.clear()
+
+    def _drop_strays(self, ids: NDArray[np.int64]) -> None:
+        """Remove outputs that a lost row of these points, shape (n,), left, but for those written anew."""
+        for point_id in ids.tolist() if self._strays else ():
+            for path in self._strays.pop(point_id, ()):
+                if path not in self._files:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+
+def _stray_outputs(directory: Path, ledger: Ledger) -> dict[int, list[Path]]:
+    """Return the outputs that are kept of points without a row, by id."""
+    numbered = [(entry.name.partition("-")[0], Path(entry.path)) for entry in os.scandir(directory)]
+    found = [(int(digits), path) for digits, path in numbered if digits.isdecimal() and int(digits) < MAX_POINT_ID]
+    strays: dict[int, list[Path]] = {}
+    if found:
+        known = ledger.known(np.array([point_id for point_id, _ in found]))
+        for (point_id, path), has_row in zip(found, known, strict=True):
+            if not has_row:
+                strays.setdefault(point_id, []).append(path)
+    return strays

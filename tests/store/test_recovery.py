@@ -338,3 +338,49 @@ def test_files_with_other_columns_are_refused(new_store, rows):
     pq.write_table(pa.table({"point_id": [9]}), store.path / "points-000002.parquet")
     with pytest.raises(StoreError, match=r"points-000002: other columns than run.json says"):
         read_table(store.path)
+
+
+def test_outputs_of_a_lost_row_do_not_pass_for_another(new_store, rows):
+    """A point whose row was lost is evaluated again: what the lost evaluation kept is gone by then, the rest stays."""
+    with new_store() as store:
+        store.append(rows(range(3)))
+    for name in ("1-spectrum.spc", "5-spectrum.spc", "5-log.txt", "6-spectrum.spc", "notes.txt", "7"):
+        (store.path / "kept" / name).write_text("from before")
+    with Store.open(store.path) as again:
+        again.append({**rows([5]), "kept": [{"spectrum.spc": b"new"}]})
+        again.append(rows([7]))
+    left = {path.name: path.read_text() for path in (store.path / "kept").iterdir() if path.name != "0-spectrum.spc"}
+    assert left == {
+        "1-spectrum.spc": "from before", "5-spectrum.spc": "new", "6-spectrum.spc": "from before",
+        "notes.txt": "from before",
+    }  # fmt: skip
+
+
+def test_kept_outputs_are_durable_with_their_rows(new_store, rows, monkeypatch):
+    """Each is synced once, before the rows that name it; one that the disk lost is written again from memory."""
+    store = new_store()
+    synced: list[str] = []
+    real = os.fsync
+    fail = [True]
+
+    def fsync(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").resolve()
+        if fail[0] and path.name == "50-spectrum.spc":
+            path.write_bytes(b"")
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        synced.append(path.name)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.append(rows(range(60)))
+    with pytest.raises(StoreError, match="keep outputs"):
+        store.sync()
+    fail[0] = False
+    store.sync()
+    assert (store.path / "kept" / "50-spectrum.spc").read_bytes() == b"BLOCK MASS\n"
+    assert synced.index("50-spectrum.spc") < synced.index("points-000001.arrows")
+    before = synced.count("0-spectrum.spc")
+    store.append(rows(range(60, 70)))
+    store.sync()
+    assert synced.count("0-spectrum.spc") == before
+    store.close()
