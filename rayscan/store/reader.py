@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from rayscan.errors import StoreError, did_you_mean
-from rayscan.store.arrays import column
+from rayscan.learn.data import Rows
+from rayscan.store.arrays import as_rows, column
 from rayscan.store.run_directory import RunDirectory
 from rayscan.store.segments import iterate
 
@@ -52,6 +53,33 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
     if table is None:
         return selected.empty_table().select(wanted)
     return _one_row_per_point(table.unify_dictionaries()).select(wanted)
+
+
+def read_rows(path: Path | str) -> Rows:
+    """Read the evaluated points of a run directory as a learner takes them.
+
+    Takes no more memory than twice the result, which is a fraction of the table: segments are read one at a time, and
+    of the columns only those that are needed.
+
+    Returns
+    -------
+    Rows
+        One row per point, in the order of ``point_id``.
+
+    Raises
+    ------
+    StoreError
+        As `read_table`.
+    """
+    run = RunDirectory(path)
+    schema = run.schema
+    plain = [name for name in Rows.__slots__ if name != "observables"]
+    selected = pa.schema([schema.arrow.field(name) for name in (*plain, *schema.observables)])
+    parts = [as_rows(part, schema) for part in iterate(run.path, "points", selected)]
+    rows = Rows.concatenate([Rows.empty(schema.d, len(schema.observables)), *parts])
+    if (np.diff(rows.point_id) > 0).all():
+        return rows
+    return rows[np.unique(rows.point_id, return_index=True)[1]]
 
 
 def _one_row_per_point(table: pa.Table) -> pa.Table:

@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from rayscan.learn.data import Rows
 from rayscan.store import checkpoint, run_directory
-from rayscan.store.arrays import as_rows, column
+from rayscan.store.arrays import column
 from rayscan.store.files import disk_error, sync_directory, sync_file
 from rayscan.store.journal import PREFIX as ISSUED
 from rayscan.store.journal import Issued, read_issued
 from rayscan.store.ledger import MAX_POINT_ID, Ledger
 from rayscan.store.lock import RunLock
-from rayscan.store.reader import read_table
+from rayscan.store.reader import read_rows, read_table
 from rayscan.store.run_directory import CHECKPOINT, KEPT, RunDirectory, kept_name
 from rayscan.store.schema import Columns, Schema
 from rayscan.store.segments import SEGMENT_BYTES, SegmentLog, iterate
@@ -306,7 +306,8 @@ class Store:
 
     def learner_rows(self) -> Rows:
         """Return every row so far as the learner takes it, in the order of issue."""
-        return as_rows(self.table(), self.schema)
+        self.flush()
+        return read_rows(self.path)
 
     def save_checkpoint(self, blob: bytes, meta: Mapping[str, Any]) -> None:
         """Make all rows durable, then replace the checkpoint in one step.
