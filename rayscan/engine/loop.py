@@ -180,7 +180,7 @@ class Loop:
         """Finish what is under way; who is in a hurry leaves the rest, issued, to the next session."""
         self._state = self._phase = "draining"
         hurry: float | None = None
-        while (self._ledger.under_way or self._recorder.trouble) and self._stop != "now":
+        while self._stop != "now" and (self._ledger.under_way or not self._recorder.flush()):
             if hurry is None and (self._stop is not None or self._late()):
                 hurry = time.monotonic() + self._options.drain
             if hurry is not None and time.monotonic() > hurry:
@@ -219,6 +219,9 @@ class Loop:
             # Where evaluators wait for a straggler, what came after it is heard before it.
             rows = self._ledger.tell(0 if self._starving() else self._horizon())
             bridge_points = self._bridge()
+            if not self._learner.background:
+                # Nobody flushes while the loop itself learns, and that may be ended before it is done.
+                self._recorder.flush()
         with self._interruptible():
             self._learner.start(rows, self._batch(), self._pending(), bridge_points)
         self._adopt(self._learner.take())

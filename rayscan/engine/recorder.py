@@ -158,6 +158,16 @@ class Recorder:
         with self._patience():
             self._store.append({**columns, "kept": kept})
 
+    def flush(self) -> bool:
+        """Hand the rows so far to the operating system, where they survive this process; return whether it took them.
+
+        While the disk refuses, it is tried again at the next tick that is due.
+        """
+        if not self.trouble:
+            with self._patience():
+                self._store.flush()
+        return not self.trouble
+
     def tick(self, lesson: Lesson | None) -> None:
         """Flush and checkpoint when it is time."""
         if self.trouble and time.monotonic() - self._tried_at < RETRY_PERIOD:
