@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,7 +68,9 @@ class Result:
         return float(np.mean(self.acceptance[-5:])) if self.acceptance else float("nan")
 
 
-def assess(problem: Problem, method: str, seed: int, trace: Trace, *, at_end: bool = False) -> Result:
+def assess(
+    problem: Problem, method: str, seed: int, trace: Trace, *, goals: Sequence[int] = GOALS, at_end: bool = False
+) -> Result:
     """Measure what a run collected.
 
     Parameters
@@ -76,6 +79,8 @@ def assess(problem: Problem, method: str, seed: int, trace: Trace, *, at_end: bo
     method : str
     seed : int
     trace : Trace
+    goals : sequence of int
+        Numbers of valid points.
     at_end : bool
         Measure coverage of all that was collected, too, when it is no goal.
     """
@@ -83,7 +88,7 @@ def assess(problem: Problem, method: str, seed: int, trace: Trace, *, at_end: bo
     order = np.cumsum(valid)
     sample = u[valid]
     result = Result(problem.name, method, seed, len(u), len(sample), len(trace.batches), ended=trace.ended)
-    reached = [goal for goal in GOALS if goal <= len(sample)]
+    reached = [goal for goal in goals if goal <= len(sample)]
     result.evaluations = {goal: int(np.searchsorted(order, goal)) + 1 for goal in reached}
     measured = {goal for goal in reached if goal >= 100} | ({len(sample)} if at_end and len(sample) >= 50 else set())
     result.coverage = {goal: measure(problem, sample[:goal], seed) for goal in sorted(measured)}

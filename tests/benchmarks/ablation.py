@@ -1,0 +1,169 @@
+"""What each ingredient of the default method is worth: ``python -m tests.benchmarks.ablation``.
+
+Runs the default without one ingredient at a time, by replacing that part of it for the run, until 5,000 valid points or
+the budget. An ingredient that the method no longer has ends with an error here, not with a figure.
+
+    python -m tests.benchmarks.ablation --problems cos3 mhiggs5 eggbox4 --out ablation
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from rayscan.learn import coverage
+from rayscan.learn.chains import Chains
+from rayscan.learn.coverage import CoverageProposer
+from rayscan.learn.data import Array
+from rayscan.learn.hops import Hops
+from rayscan.learn.ladder import Ladder
+from tests.benchmarks import methods
+from tests.benchmarks.efficiency import ALL
+from tests.benchmarks.results import Result, assess
+
+GOALS = (1000, 5000)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The default without something.
+
+    Attributes
+    ----------
+    without : str
+        What is missing, for readers.
+    parts : tuple of (owner, name, replacement)
+        What is replaced.
+    options : dict
+        Changed learning options.
+    """
+
+    without: str
+    parts: tuple[tuple[Any, str, Any], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Replace the parts for a while; an AttributeError says that the method has no such part."""
+        with contextlib.ExitStack() as stack:
+            for owner, name, replacement in self.parts:
+                stack.enter_context(patch.object(owner, name, replacement))
+            yield
+
+
+_update, _train = Ladder.update, CoverageProposer._train
+
+
+def update_without_levels(self: Ladder, *arguments: Any) -> bool:
+    """Tighten the scale, but aim at the target itself from the start."""
+    changed = _update(self, *arguments)
+    self.level = self.goal.copy()
+    return changed
+
+
+def train_from_scratch(self: CoverageProposer, rng: np.random.Generator) -> None:
+    """Train new networks at each refit; what is known of errors stays."""
+    errors, self.learners = self.errors, []
+    _train(self, rng)
+    self.errors = errors or self.errors
+
+
+def any_points(candidates: Array, distance: Array, count: int) -> Any:
+    """Choose candidates blindly."""
+    return np.random.default_rng(len(candidates)).permutation(len(candidates))[:count]
+
+
+def small_steps(self: Chains, movers: Any, others: Any, rng: np.random.Generator) -> Array:
+    """Move each walker by a round Gaussian step of a random size."""
+    trial: Array = self.u[movers] + rng.normal(size=(len(movers), self.d)) * 10 ** rng.uniform(-4, -1, (len(movers), 1))
+    return trial
+
+
+ALONE = (CoverageProposer, "_lead", lambda self: np.inf)
+"""A single network leads by any factor, and gets the gradient steps of a leader."""
+
+ABLATIONS: dict[str, Ablation] = {
+    "default": Ablation("nothing"),
+    "plain": Ablation("the network with plane waves", ((coverage, "WAVES", (0,)), ALONE)),
+    "waves": Ablation("the network without plane waves", ((coverage, "WAVES", (64,)), ALONE)),
+    "level": Ablation("provisional levels", ((Ladder, "update", update_without_levels),)),
+    "cold": Ablation("warm starts: trained from scratch", ((CoverageProposer, "_train", train_from_scratch),)),
+    "width": Ablation("width from errors of predictions", ((CoverageProposer, "_judge", lambda self: None),)),
+    "steps": Ablation("differential-evolution moves", ((Chains, "_propose", small_steps),)),
+    "restarts": Ablation("restarts at sparse places", ((Chains, "restart", lambda *arguments: None),)),
+    "farthest": Ablation("the farthest-point share", ((coverage, "farthest_points", any_points),)),
+    "hops": Ablation("hops", ((Hops, "share", 0.0),)),
+    "audit": Ablation("the audit", ((coverage, "AUDIT_SHARE", 0.0),)),
+    "uniform": Ablation("the uniform share", options={"random_share": 0.0}),
+}
+
+
+def run(name: str, ablation: str, seed: int, budget: int) -> Result:
+    """Run one problem without one ingredient."""
+    problem, without = ALL[name](), ABLATIONS[ablation]
+    with without.applied():
+        trace = methods.trace(problem, "default", seed, budget, GOALS[-1], **without.options)
+    return assess(problem, ablation, seed, trace, goals=GOALS, at_end=True)
+
+
+def line(found: Mapping[str, Any]) -> str:
+    """Return one run as a row of a Markdown table."""
+    reached = [f"{n:,}" if (n := found["evaluations"].get(str(goal))) else "-" for goal in GOALS]
+    last = max(found["coverage"], key=int, default=None)
+    quality = "| | | "
+    if last:
+        c = found["coverage"][last]
+        quality = f"| {c['share']:.3f}/{c['uniform']:.3f} | {c['islands']} | {c['auc']:.3f} "
+    return (
+        f"| {found['problem']} | {ABLATIONS[found['method']].without} | {reached[0]} | {reached[1]} "
+        f"| {found['valid']:,} at {found['total']:,} {quality}| {np.median(found['seconds']):.2f} |"
+    )
+
+
+def table(folder: Path) -> list[str]:
+    """Return all runs in a directory as a Markdown table."""
+    found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    order = list(ABLATIONS)
+    found.sort(key=lambda run: (list(ALL).index(run["problem"]), order.index(run["method"]), run["seed"]))
+    return [
+        "| problem | without | to 1,000 | to 5,000 | valid | cov a/b | islands | AUC | CPU s a batch |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *map(line, found),
+    ]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make the table, or part of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", nargs="+", choices=list(ALL), default=["cos3", "mhiggs5", "eggbox4"])
+    parser.add_argument("--without", nargs="+", choices=list(ABLATIONS), default=list(ABLATIONS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--budget", type=int, default=12_000)
+    parser.add_argument("--out", type=Path, required=True, help="directory of the runs; those there are not repeated")
+    options = parser.parse_args(argv)
+    import torch
+
+    torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.problems:
+        for ablation in options.without:
+            for seed in options.seeds:
+                path = options.out / f"{name}-{ablation}-{seed}.json"
+                if not path.exists():
+                    result = run(name, ablation, seed, options.budget)
+                    path.write_text(json.dumps(asdict(result), indent=1))
+    print(*table(options.out), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
