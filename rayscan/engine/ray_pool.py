@@ -38,6 +38,8 @@ for a place in the cluster, and holds up no other."""
 HOPELESS_AFTER, HOPELESS_LATER = 4, 8
 """Evaluators in a row that do not start, while no other works, after which the scan gives up: at first, and once some
 have worked, when a node or a file system may just be away."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two evaluators at a place where none gets anywhere."""
 GRACE_SECONDS = 5.0
 """Seconds beyond a tool's deadline before silence is a hang: news of a death may take that long on a busy machine."""
 CLOSE_SECONDS = 5.0
@@ -92,6 +94,14 @@ class EvaluatorActor:
         if self._evaluator is not None:
             self._evaluator.close()
         sweep(self._scratch, self._run_id)
+
+
+def back_off(failures: int) -> float:
+    """Return the seconds before a place is filled again, after so many evaluators in a row that gave no result there.
+
+    None after one: most deaths are accidents, and waiting would cost more than the next evaluator.
+    """
+    return 0.0 if failures < 2 else min(LONGEST_PAUSE, 0.25 * 2.0 ** min(failures, 20))
 
 
 @dataclass
@@ -313,7 +323,7 @@ class RayPool:
         self._vacate(seat)
         # What a tool complains of when it is opened seldom passes by itself.
         seat.failures += 2 if isinstance(error, ToolError) else 1
-        seat.not_before = time.monotonic() + (0.0 if seat.failures < 2 else min(30.0, 0.25 * 2**seat.failures))
+        seat.not_before = time.monotonic() + back_off(seat.failures)
         hopeless = HOPELESS_LATER if self._worked else HOPELESS_AFTER
         if not was_open and seat.failures >= hopeless and not any(other.open for other in self._seats):
             msg = f"no evaluator could be started; the last one said: {error}"

@@ -130,6 +130,17 @@ def test_suspects_do_not_starve(new_pool: Callable[..., Any]) -> None:
     assert any(attempt > 1 for attempt in suspected.values())
 
 
+def test_one_death_costs_no_pause_and_many_in_a_row_do() -> None:
+    """An evaluator that died by accident is replaced at once; where none gets anywhere pauses grow, up to a limit."""
+    from rayscan.engine.ray_pool import LONGEST_PAUSE, back_off
+
+    pauses = [back_off(failures) for failures in range(1, 1100)]
+    assert pauses[0] == 0
+    assert pauses[1] > 0
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE
+
+
 def test_a_tool_that_does_not_open_says_why(new_pool: Callable[..., Any]) -> None:
     """When no evaluator can open the tool, the error carries the tool's own words."""
 
