@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rayscan.scan import Scan
 
 P = ParamSpec("P")
-REPORT, CORNER = "report.txt", "corner.png"
+REPORT, CORNER, PROFILE = "report.txt", "corner.png", "profile.png"
 EPILOG = (
     "Exit codes: 0 done, a goal was reached (the time limit is one); 1 something failed (programs, run directory, "
     "disk, cluster): what was evaluated is saved; 2 bad input, nothing was started; 3 stopped before the goal by "
@@ -235,13 +235,21 @@ def plot(
     run: Run,
     *,
     to: Annotated[Path | None, typer.Option(help="Picture file; its ending tells the format.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="The profile likelihood of one or two columns: m0, or m0,m12.", metavar="X[,Y]")
+    ] = None,
 ) -> None:
-    """Draw the valid points of a run, also while it goes on."""
+    """Draw the valid points of a run, or a profile likelihood, also while it goes on."""
     from rayscan.result import open_run
 
     result = open_run(run)
-    path = to or result.path / CORNER
-    result.plot.corner(path)
+    if profile is None:
+        path = to or result.path / CORNER
+        result.plot.corner(path)
+    else:
+        x, _, y = (name.strip() for name in profile.partition(","))
+        path = to or result.path / PROFILE
+        result.plot.profile(x, y or None, path)
     _say(f"plot: {path}")
 
 

@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.store.arrays import column, labels, names_of, unit_of, unit_points
+from rayscan.profile import FAR, Profile, profile_likelihood
+from rayscan.store.arrays import column, labels, names_of, scanned_in_log, unit_of
 from rayscan.store.run_directory import RunDirectory
 
 Array = NDArray[np.float64]
@@ -25,6 +26,7 @@ ORIGIN_COLOURS = {
     "given": "#000000", "initial": "#999999", "uniform": "#E69F00", "map": "#0072B2", "local": "#009E73",
     "chain": "#CC79A7", "flow": "#D55E00", "audit": "#56B4E9", "fork": "#F0E442",
 }  # fmt: skip
+CONFIDENCES = (0.68, 0.95)
 MAX_DRAWN = 20_000
 DENSE = 500
 
@@ -200,6 +202,49 @@ class Plots:
         _tidy(axes)
         return self._finish(figure, path)
 
+    def profile(
+        self, x: str, y: str | None = None, path: str | Path | None = None, *, bins: Any = None, most: float = FAR
+    ) -> Figure:
+        """Draw the profile likelihood of one or two columns, with the regions of 68 and 95 % confidence.
+
+        Parameters
+        ----------
+        x, y : str
+        path : str or Path, optional
+        bins : int or sequence of float, or a pair of these, optional
+            As in `rayscan.profile.profile_likelihood`.
+        most : float
+            The largest difference of chi-squared that is shown.
+
+        Raises
+        ------
+        ConfigError
+            A column that is not in the table, or not of numbers.
+        """
+        found = profile_likelihood(self.table, x, y, bins)
+        if not np.isfinite(found.delta_chi2).any():
+            return self._finish(self._empty("no point has a likelihood yet"), path)
+        figure = Figure(figsize=(6.6, 5.2), layout="constrained")
+        axes = figure.subplots()
+        if y is None:
+            _draw_line(axes, found, most)
+        else:
+            mesh = _draw_map(axes, found, most)
+            bar = figure.colorbar(mesh, ax=axes, pad=0.02)
+            bar.set_label(r"$\Delta\chi^2 = -2\,\ln(L/L_{max})$", fontsize=12)
+            bar.outline.set_visible(False)
+            axes.set_ylabel(self._label(y))
+        best = np.flatnonzero(column(self.table, "point_id") == found.best)
+        across = self._numbers(x)[best]
+        axes.plot(across, np.zeros(1) if y is None else self._numbers(y)[best], "*", color=DARK, ms=13, mec="w")
+        axes.set_xlabel(self._label(x))
+        for name, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
+            if name is not None and self._is_log(name):
+                scale("log")
+        axes.set_title("from the points found: the true likelihood is at least this", fontsize=9, loc="left")
+        _tidy(axes)
+        return self._finish(figure, path)
+
     def _draw_corner(
         self, figure: Figure, points: Array, axis_labels: list[str], ranges: list[tuple[float, float]]
     ) -> None:
@@ -237,15 +282,7 @@ class Plots:
         return np.log10(values), f"log$_{{10}}$ {name}{f' / {unit}' if unit else ''}"
 
     def _is_log(self, name: str) -> bool:
-        """Return whether a parameter was scanned in its logarithm: its unit-cube axis is linear in it."""
-        values = column(self.table, name) if name in self.parameters else np.empty(0)
-        if len(values) < 3 or not (values > 0).all() or np.ptp(np.log(values)) < 1e-9:
-            return False
-        some = slice(None, 1000)
-        axes = unit_points(self.table, self.table.schema.field("u").type.list_size)[some].T
-        logarithm = np.log(values[some])
-        moving = [axis for axis in axes if np.ptp(axis) > 0]
-        return np.ptp(logarithm) > 0 and any(abs(np.corrcoef(axis, logarithm)[0, 1]) > 1 - 1e-9 for axis in moving)
+        return name in self.parameters and scanned_in_log(self.table, name)
 
     def _range(self, name: str, values: Array) -> tuple[float, float]:
         """Return the scanned range of a parameter, or the range of the valid points of an observable."""
@@ -322,6 +359,40 @@ def _draw_few(grid: NDArray[Any], points: Array, axis_labels: list[str], ranges:
                 axes.set_yticklabels([])
             if row == col:
                 axes.set_yticks([])
+
+
+def _draw_line(axes: Axes, found: Profile, most: float) -> None:
+    delta = found.delta_chi2
+    axes.stairs(np.where(np.isfinite(delta), delta, np.nan), found.edges[0], color=VALID, lw=1.8, baseline=None)
+    for confidence in CONFIDENCES:
+        level = found.level(confidence)
+        axes.axhline(level, color=DARK, lw=0.9, ls="--")
+        axes.text(1.0, level, f" {confidence:.0%}", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+    axes.set(ylim=(0, most), xlim=(found.edges[0][0], found.edges[0][-1]))
+    axes.set_ylabel(r"$\Delta\chi^2 = -2\,\ln(L/L_{max})$")
+
+
+def _draw_map(axes: Axes, found: Profile, most: float) -> Any:
+    delta = found.delta_chi2.T
+    mesh = axes.pcolormesh(*found.edges, delta, cmap="viridis_r", vmin=0.0, vmax=most, rasterized=True)
+    levels = [found.level(confidence) for confidence in CONFIDENCES]
+    if min(delta.shape) > 1:
+        # A bin without a point is outside, and so is what lies beyond the edges, for regions are closed.
+        closed = np.pad(np.where(np.isfinite(delta), delta, 1e3), 1, constant_values=1e3)
+        lines = axes.contour(*(_padded(middle) for middle in found.centres), closed, levels, colors=["w", DARK],
+                             linewidths=1.4)  # fmt: skip
+        names = {level: f"{confidence:.0%}" for level, confidence in zip(levels, CONFIDENCES, strict=True)}
+        axes.clabel(lines, fmt=names, fontsize=9)
+    axes.set(xlim=found.edges[0][[0, -1]], ylim=found.edges[1][[0, -1]])
+    return mesh
+
+
+def _padded(middle: Array) -> Array:
+    """Return the middles of bins with one more on either side, for logarithmic axes a positive one."""
+    low, high = 2 * middle[0] - middle[1], 2 * middle[-1] - middle[-2]
+    if middle[0] > 0 >= low:
+        low = middle[0] ** 2 / middle[1]
+    return np.concatenate([[low], middle, [high]])
 
 
 def _by_group(group: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[NDArray[Any], Array]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rayscan.diagnostics import diagnose
 from rayscan.learn.data import Origin
+from rayscan.profile import best_point
 from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import RunDirectory
@@ -200,19 +201,14 @@ class Report:
         return Section("Valid points", rows, ("", "5 %", "median", "95 %", "unit"))
 
     def _best(self) -> Section:
-        if self.valid.any():
-            title, quality = "Best point, by likelihood", "likelihood"
-            rating = np.where(self.valid, column(self.table, quality), np.nan)
-        else:
-            title, quality = "Closest point, by penalty", "penalty"
-            rating = -column(self.table, quality)
-        if not np.isfinite(rating).any():
-            return Section(title, [])
-        row = int(np.nanargmax(np.where(np.isfinite(rating), rating, np.nan)))
+        if not (labels(self.table, "status") == Status.OK.label).any():
+            return Section("Best point", [])
+        best = best_point(self.table)
+        title = "Best point, by likelihood" if best["valid"] else "Closest point, by penalty"
+        quality = "likelihood" if best["valid"] else "penalty"
         names = [*names_of(self.table, "parameter"), *names_of(self.table, "observable")]
-        rows = [["point_id", str(column(self.table, "point_id")[row])]]
-        rows.append([quality, f"{column(self.table, quality)[row]:.6g}"])
-        rows += [[name, f"{column(self.table, name)[row]:.10g} {unit_of(self.table, name)}".rstrip()] for name in names]
+        rows = [["point_id", str(best["point_id"])], [quality, f"{_digits(best[quality], 6)}"]]
+        rows += [[name, f"{_digits(best[name])} {unit_of(self.table, name)}".rstrip()] for name in names]
         return Section(title, rows)
 
     def _coverage(self) -> Section:
@@ -334,6 +330,10 @@ def _listed(description: Mapping[str, Any]) -> list[list[str]]:
         inner = value.items() if isinstance(value, Mapping) else [("", value)]
         rows += [[f"{name} {key}".strip(), _inline(entry)] for key, entry in inner]
     return rows
+
+
+def _digits(value: float | None, digits: int = 10) -> str:
+    return "-" if value is None else f"{value:.{digits}g}"
 
 
 def _inline(value: object) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rayscan.diagnostics import Diagnostics
     from rayscan.plot import Plots
+    from rayscan.profile import Profile
     from rayscan.saturation import Coverage
     from rayscan.volume import Volume
 
@@ -70,6 +71,19 @@ class ScanResult:
     def acceptance(self) -> float:
         """The valid share of all evaluations."""
         return self.valid.num_rows / self.table.num_rows if self.table.num_rows else 0.0
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best-fit point: its likelihood, parameters and observables by name; see `rayscan.profile.best_point`."""
+        from rayscan.profile import best_point
+
+        return best_point(self.table)
+
+    def profile(self, x: str, y: str | None = None, bins: Any = None) -> Profile:
+        """Return the profile likelihood of one or two columns; see `rayscan.profile.profile_likelihood`."""
+        from rayscan.profile import profile_likelihood
+
+        return profile_likelihood(self.table, x, y, bins)
 
     def volume(self) -> Volume:
         """Return the valid fraction of the prior, with its error; see `rayscan.volume.estimate_volume`."""

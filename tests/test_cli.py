@@ -255,6 +255,9 @@ def test_report_plot_and_export_of_a_run(importable: Path) -> None:
     assert rayscan_cli("report", out).output.strip() == (out / "report.txt").read_text().strip()
     assert rayscan_cli("plot", out, "--to", folder / "p.pdf").exit_code == 0
     assert (folder / "p.pdf").read_bytes().startswith(b"%PDF")
+    assert rayscan_cli("plot", out, "--profile", "x, y").exit_code == 0
+    assert (out / "profile.png").stat().st_size > 1000
+    assert rayscan_cli("plot", out, "--profile", "xx").exit_code == 2
     table = open_run(out).table
     for ending in ("parquet", "arrow", "csv"):
         assert rayscan_cli("export", out, "--to", folder / f"p.{ending}").exit_code == 0

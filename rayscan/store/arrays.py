@@ -79,6 +79,18 @@ def names_of(table: pa.Table, kind: str) -> list[str]:
     return [field.name for field in table.schema if (field.metadata or {}).get(b"kind") == kind.encode()]
 
 
+def scanned_in_log(table: pa.Table, name: str) -> bool:
+    """Return whether a parameter was scanned in its logarithm: an axis of the unit cube is linear in it."""
+    values = column(table, name) if name in names_of(table, "parameter") else np.empty(0)
+    if len(values) < 3 or not (values > 0).all() or np.ptp(np.log(values)) < 1e-9:
+        return False
+    some = slice(None, 1000)
+    axes = unit_points(table, table.schema.field("u").type.list_size)[some].T
+    logarithm = np.log(values[some])
+    moving = [axis for axis in axes if np.ptp(axis) > 0]
+    return bool(np.ptp(logarithm) > 0) and any(abs(np.corrcoef(axis, logarithm)[0, 1]) > 1 - 1e-9 for axis in moving)
+
+
 def unit_of(table: pa.Table, name: str) -> str:
     """Return a column's unit, or an empty text."""
     metadata: dict[bytes, bytes] = table.schema.field(name).metadata or {}
