@@ -189,7 +189,8 @@ def status(run: Run, *, as_json: AsJSON = False) -> None:
     if published is None:
         _say(f"{run}: {'starting' if live else 'not running'}, no progress yet")
         return
-    age = time.time() - published.get("time", time.time())
+    # A clock may have been set back since.
+    age = max(0.0, time.time() - published.get("time", time.time()))
     _say(f"{run}: {'running' if live else 'not running'}, as of {age:.0f} s ago")
     _say(_progress(published).line())
 
@@ -374,9 +375,10 @@ def _complain(text: str) -> None:
 
 def _published(run: Path) -> dict[str, Any] | None:
     from rayscan.engine.recorder import PROGRESS_FILE
+    from rayscan.plain_file import read_plain
 
     try:
-        published: dict[str, Any] = json.loads((run.expanduser() / PROGRESS_FILE).read_text(encoding="utf-8"))
+        published: dict[str, Any] = json.loads(read_plain(run.expanduser() / PROGRESS_FILE))
     except (OSError, ValueError):
         return None
     return published

@@ -35,7 +35,7 @@ def _number(kind: str, what: str, value: object) -> float:
         msg = f"{kind}: expected a number for {what}, got {value!r}"
         raise ConfigError(msg) from None
     if math.isnan(number):
-        msg = f"{kind}: {what} is NaN; expected a number"
+        msg = f"{kind}: {what} is NaN; expected a number, inf for an open end"
         raise ConfigError(msg)
     return number
 

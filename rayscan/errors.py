@@ -62,11 +62,14 @@ def printable(text: str) -> str:
     return text.translate(_NOT_SHOWN)
 
 
-def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest of `options`, or the sorted options, or nothing."""
+def did_you_mean(name: str, options: Iterable[str], *, listed: bool = False) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest of `options`, or the sorted options, or nothing.
+
+    With `listed` the message names the options already.
+    """
     known = sorted(options)
     folded = {option.casefold(): option for option in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {folded[close[0]]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known)}" if known and not listed else ""

@@ -153,6 +153,10 @@ class Scan:
             max_tool_errors=max_tool_errors, scratch=scratch, drain=drain,
         )  # fmt: skip
         self.problem.check()
+        if not isinstance(surrogate, str):
+            from rayscan.learn.own_module import check_module
+
+            check_module(surrogate, space.free)
         self._temporary = out is None
         self._path: Path | None = Path(out).expanduser() if out is not None else None
         self._fork = None if fork is None else _plan_fork(fork, self._path, self.problem, same_tool=same_tool)

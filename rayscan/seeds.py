@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.priors import Prior
 from rayscan.space import Space
 
 Array = NDArray[np.float64]
@@ -66,7 +67,13 @@ def unit_points(space: Space, points: Any, what: str) -> Array:
         row, axis = np.argwhere(~inside)[0]
         name = space.free[axis]
         value = x[row, axis if x.shape[1] == space.d else space.names.index(name)]
-        msg = f"{what}: point {row} has {name} = {value:g}, which lies outside the space; expected a value in its range"
+        prior = space[name]
+        assert isinstance(prior, Prior)
+        low, high = prior.bounds
+        msg = (
+            f"{what}: point {row} has {name} = {value:g}, which lies outside the space; expected a value in its range, "
+            f"{low:g} to {high:g}"
+        )
         raise ConfigError(msg)
     return np.clip(u, 0.0, 1.0)
 

@@ -221,7 +221,15 @@ class Target:
             point = {name: value for name, value in point.items() if name in signature}
         if any(not math.isfinite(value) for value in point.values()):
             return math.nan
-        answer = self.function(**point)
+        try:
+            answer = self.function(**point)
+        except Exception as error:
+            at = ", ".join(f"{name} = {value:g}" for name, value in list(point.items())[:6])
+            msg = (
+                f"target function {_name(self.function)} raised {type(error).__name__}: {error}, at {at}; mend it. "
+                "What was evaluated is saved, and a run with the mended function takes it over with fork="
+            )
+            raise ConfigError(msg) from error
         try:
             likelihood = float(answer)
         except (TypeError, ValueError):

@@ -44,7 +44,8 @@ def check_method(method: str, model: Any, optimizer: Any, loss: Any, callbacks: 
         For an unknown method, and for what cannot be had: another optimiser or loss, callbacks, a foreign network.
     """
     if method not in _SURROGATES:
-        msg = f"method = {method!r}; expected one of {', '.join(_SURROGATES)}{did_you_mean(str(method), _SURROGATES)}"
+        near = did_you_mean(str(method), _SURROGATES, listed=True)
+        msg = f"method = {method!r}; expected one of {', '.join(_SURROGATES)}{near}"
         raise ConfigError(msg)
     surrogate = _SURROGATES[method] or model
     if method == "Custom" and model is None:

@@ -37,7 +37,9 @@ def read_document(path: Path) -> tuple[str, dict[str, Any]]:
         If it cannot be read, is no text or is no TOML, with line and column.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            # No more: a device has no end.
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.toml")]) if path.parent.is_dir() else ""
         msg = f"{path}: there is no such file{near}"
@@ -46,7 +48,7 @@ def read_document(path: Path) -> tuple[str, dict[str, Any]]:
         msg = f"{path}: cannot be read ({error.strerror or error}); expected a configuration file such as scan.toml"
         raise ConfigError(msg) from None
     if len(data) > LARGEST:
-        msg = f"{path}: {len(data)} bytes; expected a configuration file of at most {LARGEST}"
+        msg = f"{path}: more than {LARGEST} bytes; expected a configuration file such as scan.toml"
         raise ConfigError(msg)
     try:
         text = data.decode("utf-8")

@@ -150,7 +150,7 @@ def _table_of(where: str, value: Mapping[str, Any]) -> type[AnyTable]:
         return DerivedTable
     prior = value.get("prior", "uniform" if {"min", "max"} & set(value) else None)
     if not isinstance(prior, str) or prior not in PRIORS:
-        hint = did_you_mean(prior, PRIORS) if isinstance(prior, str) else ""
+        hint = did_you_mean(prior, PRIORS, listed=True) if isinstance(prior, str) else ""
         got = f"prior = {show(prior)}" if prior is not None else f"the keys {', '.join(value) or '(none)'}"
         msg = f"{where}: expected prior = one of {', '.join(PRIORS)}, or derived = an expression; got {got}{hint}"
         raise ConfigError(msg)

@@ -114,12 +114,12 @@ def dump_tool(tool: Tool) -> dict[str, Any] | None:
     return None
 
 
-def demo_program(name: str) -> list[str]:
+def demo_program(name: str, where: str = "path") -> list[str]:
     """Return the command that runs a program of ``rayscan/demo``, without the start-up cost of site packages."""
     folder = Path(__file__).parent.parent / "demo"
     known = sorted(path.stem for path in folder.glob("[!_]*.py"))
     if name not in known:
-        msg = f"no demonstration program {name!r}{did_you_mean(name, known)}"
+        msg = f"{where}: no demonstration program {name!r}{did_you_mean(name, known)}"
         raise ConfigError(msg)
     return [sys.executable, "-S", "-E", str(folder / f"{name}.py")]
 
@@ -162,7 +162,7 @@ def _build(table: object, where: str, base: Path) -> Tool:
         raise ConfigError(msg)
     kind, keys = table.get("kind"), {key: value for key, value in table.items() if key != "kind"}
     if not isinstance(kind, str) or kind not in kinds():
-        hint = did_you_mean(kind, kinds()) if isinstance(kind, str) else ""
+        hint = did_you_mean(kind, kinds(), listed=True) if isinstance(kind, str) else ""
         got = "none" if kind is None else show(kind)
         msg = f"{where}.kind: expected one of {', '.join(kinds())}; got {got}{hint}"
         raise ConfigError(msg)
@@ -170,8 +170,9 @@ def _build(table: object, where: str, base: Path) -> Tool:
     given = validate(model, keys, where)
     values = {key: in_python(getattr(given, key)) for key in given.model_fields_set}
     cls = _own_class(values["tool"], join(where, "tool")) if kind == PYTHON else tool_class(kind)
+    arguments = values.get("arguments", {}) if kind == PYTHON else _for_constructor(kind, values, where, base)
     try:
-        tool = cls(**(values.get("arguments", {}) if kind == PYTHON else _for_constructor(kind, values, where, base)))
+        tool = cls(**arguments)
     except ConfigError as error:
         msg = f"{where}: {error}"
         raise ConfigError(msg) from None
@@ -189,7 +190,7 @@ def _for_constructor(kind: str, values: dict[str, Any], where: str, base: Path) 
             values[key] = _function(values[key], join(where, key))
     program = values.get("path")
     if isinstance(program, str) and program.startswith(DEMO):
-        values["path"] = demo_program(program.removeprefix(DEMO))
+        values["path"] = demo_program(program.removeprefix(DEMO), join(where, "path"))
     if "base" in inspect.signature(tool_class(kind)).parameters:
         values["base"] = base
     return values

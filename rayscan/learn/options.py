@@ -177,7 +177,7 @@ def _is_module(value: object) -> bool:
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
-        msg = f"{name} = {value!r}; expected one of {', '.join(known)}{did_you_mean(str(value), known)}"
+        msg = f"{name} = {value!r}; expected one of {', '.join(known)}{did_you_mean(str(value), known, listed=True)}"
         raise ConfigError(msg)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rayscan.errors import ConfigError, ToolError
+from rayscan.plain_file import open_plain
 from rayscan.sandbox.lifeline import COOKIE
 from rayscan.sandbox.limits import Limits
 
@@ -67,7 +68,7 @@ class Completed:
         """Return the last lines of ``"stdout"`` or ``"stderr"``; bytes that are no text show in hexadecimal."""
         path = {"stdout": self.stdout, "stderr": self.stderr}[stream]
         try:
-            with path.open("rb") as file:
+            with open_plain(path) as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(0, size - TAIL_BYTES))
                 text = file.read().decode("utf-8", "backslashreplace")
@@ -180,6 +181,9 @@ class Sandbox:
         program = find_program(command, place, environment["PATH"])
         stem = re.sub(r"[^\w.+-]", "_", name)[:80] or "run"
         stdout, stderr = self.directory / f"{stem}.stdout", self.directory / f"{stem}.stderr"
+        for path in (stdout, stderr):
+            # An earlier program may have left a pipe of that name.
+            path.unlink(missing_ok=True)
         answer = self._run(
             {
                 "command": [os.fsencode(word) for word in command],

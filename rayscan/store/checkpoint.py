@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import StoreError
+from rayscan.plain_file import read_plain
 from rayscan.store.files import write_atomically
 
 MAGIC = b"rayscan checkpoint 1\n"
+LARGEST = 2**33
+"""More bytes than any learner's state has."""
 CURRENT, PREVIOUS = "state", "state.previous"
 
 
@@ -52,8 +55,11 @@ def load(directory: Path) -> tuple[bytes, dict[str, Any]] | None:
     damaged: list[Path] = []
     for path in (directory / CURRENT, directory / PREVIOUS):
         try:
-            data = path.read_bytes()
+            data = read_plain(path, LARGEST)
         except FileNotFoundError:
+            continue
+        except OSError:
+            damaged.append(path)
             continue
         loaded = _decode(data)
         if loaded is not None:

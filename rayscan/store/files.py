@@ -21,11 +21,13 @@ _ADVICE = {
 }
 
 
-def disk_error(path: Path, what: str, error: OSError) -> StoreError:
-    """Return a `StoreError` that keeps the ``errno`` of `error`."""
+def disk_error(
+    path: Path, what: str, error: OSError, otherwise: str = "what is not written yet is still in memory"
+) -> StoreError:
+    """Return a `StoreError` that keeps the ``errno`` of `error`; `otherwise` is the advice where there is no other."""
     code = error.errno or errno.EIO
-    advice = _ADVICE.get(code, "what is not written yet is still in memory")
-    return StoreError(code, f"{path}: cannot {what}: {os.strerror(code)}; {advice}")
+    advice = _ADVICE.get(code, otherwise)
+    return StoreError(code, f"{path}: cannot {what}: {error.strerror or os.strerror(code)}; {advice}")
 
 
 def sync_file(path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import RunLockedError, StoreError
+from rayscan.plain_file import read_plain
 from rayscan.store.files import disk_error
 
 NAME = "lock"
@@ -22,6 +23,7 @@ BEAT = 20.0
 STALE = 120.0
 """Seconds without a sign of life after which a holder on another machine counts as dead."""
 _ATTEMPTS = 5
+LARGEST = 2**16
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -43,7 +45,7 @@ class RunLock:
         self._token = uuid.uuid4().hex
         self._last_beat = time.monotonic()
         try:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise disk_error(directory, "lock the run directory", error) from error
         try:
@@ -105,7 +107,7 @@ def live_holder(path: Path | str) -> dict[str, Any] | None:
     holder = read_holder(directory)
     if not holder:
         return None
-    handle = os.open(directory / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(directory / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     kernel = True
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -140,7 +142,7 @@ def _kernel_lock(handle: int, directory: Path) -> bool:
 def read_holder(directory: Path) -> dict[str, Any]:
     """Return who holds a run directory (``host``, ``pid``, ``since``), or nothing."""
     try:
-        holder = json.loads((directory / NAME).read_bytes() or b"{}")
+        holder = json.loads(read_plain(directory / NAME, LARGEST) or b"{}")
     except (OSError, ValueError):
         return {}
     return holder if isinstance(holder, dict) else {}

@@ -10,12 +10,14 @@ import json
 import platform
 import re
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import rayscan
 from rayscan.errors import ResumeMismatchError, StoreError
+from rayscan.plain_file import read_plain
 from rayscan.store import checkpoint
 from rayscan.store.files import PART, disk_error, write_atomically
 from rayscan.store.fingerprint import compare, fingerprint
@@ -136,7 +138,7 @@ def create(
     try:
         where.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise disk_error(where, "create the run directory", error) from error
+        raise disk_error(where, "create the run directory", error, "choose another directory") from error
     lock = RunLock(where)
     try:
         refuse_occupied(where)
@@ -161,7 +163,7 @@ def create(
     except BaseException as error:
         lock.release()
         if isinstance(error, OSError) and not isinstance(error, StoreError):
-            raise disk_error(where, "create the run directory", error) from error
+            raise disk_error(where, "create the run directory", error, "choose another directory") from error
         raise
 
 
@@ -170,6 +172,7 @@ def open_locked(path: Path | str, description: Mapping[str, Any] | None) -> tupl
     run = RunDirectory(path)
     if description is not None:
         run.require_same(description)
+    refuse_links(run.path)
     lock = RunLock(run.path)
     for folder in (CHECKPOINT, KEPT):
         (run.path / folder).mkdir(exist_ok=True)
@@ -178,6 +181,28 @@ def open_locked(path: Path | str, description: Mapping[str, Any] | None) -> tupl
             with contextlib.suppress(OSError):
                 part.unlink()
     return run, lock
+
+
+def refuse_links(path: Path) -> None:
+    """Refuse to write into a run directory in which a name leads elsewhere: it may come from somebody else.
+
+    Raises
+    ------
+    StoreError
+    """
+    for folder in (path, path / CHECKPOINT):
+        for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+            try:
+                mode = entry.lstat().st_mode
+            except FileNotFoundError:
+                continue  # somebody else's, and gone again
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                kind = "a link" if stat.S_ISLNK(mode) else "a pipe or device"
+                msg = (
+                    f"{entry} is {kind}; expected ordinary files in a run directory. Put the file itself in its place, "
+                    "or remove it"
+                )
+                raise StoreError(errno.EINVAL, msg)
 
 
 def is_run(path: Path | str) -> bool:
@@ -233,7 +258,7 @@ def _read_run(path: Path) -> dict[str, Any]:
         msg = f"{path}: there is no such run directory"
         raise StoreError(errno.ENOENT, msg)
     try:
-        run = json.loads((path / RUN).read_bytes())
+        run = json.loads(read_plain(path / RUN))
     except FileNotFoundError as error:
         msg = f"{path}: expected a run directory of rayscan, with {RUN} in it; nothing was changed"
         raise StoreError(errno.ENOENT, msg) from error

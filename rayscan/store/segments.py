@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rayscan.errors import StoreError
+from rayscan.plain_file import open_plain
 from rayscan.store.files import replace_atomically
 from rayscan.store.stream import SegmentWriter, Tail, read_stream
 
@@ -130,7 +131,7 @@ def read_segment(directory: Path, stem: str, columns: list[str]) -> pa.Table | N
     damage: Exception | None = None
     for _ in range(3):
         try:
-            with (directory / (stem + CLOSED)).open("rb") as file:
+            with open_plain(directory / (stem + CLOSED)) as file:
                 # In this thread: Arrow's own threads can abort the interpreter while it shuts down.
                 parquet = pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
                 return parquet.read(columns=columns, use_threads=False)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rayscan.plain_file import open_plain
 from rayscan.store.files import disk_error, sync_directory
 
 UNSYNCED_BYTES = 16 * 2**20
@@ -155,8 +156,16 @@ def read_stream(path: Path) -> tuple[pa.Schema | None, list[pa.RecordBatch], Tai
     Raises
     ------
     FileNotFoundError
+    StoreError
+        It is a link, a pipe, or cannot be read.
     """
-    source = pa.BufferReader(path.read_bytes())
+    try:
+        with open_plain(path) as file:
+            source = pa.BufferReader(file.read())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise disk_error(path, "read", error, "restore it from a copy") from error
     schema: pa.Schema | None = None
     batches: list[pa.RecordBatch] = []
     whole, skipped = 0, False

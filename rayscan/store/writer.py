@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from rayscan.learn.data import Rows
+from rayscan.plain_file import write_new
 from rayscan.store import checkpoint, run_directory
 from rayscan.store.arrays import column
 from rayscan.store.files import disk_error, sync_directory, sync_file
@@ -375,7 +376,7 @@ class Store:
     def _write_files(self) -> None:
         for path, data in list(self._files.items()):
             try:
-                path.write_bytes(data)
+                write_new(path, data)
             except OSError as error:
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from rayscan.errors import ConfigError, ToolError
+from rayscan.plain_file import read_plain, write_new
 from rayscan.sandbox.limits import Limits
 from rayscan.space import check_name
 from rayscan.tools.base import Outcome, Stage, Status, Tool
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 Keep = Literal["valid", "all", "never"]
 _RESERVED = ("input", "output", "directory")
+_LARGEST_KEPT = 2**30
 
 
 class Command(Tool):
@@ -277,7 +280,7 @@ class Command(Tool):
                 content = spec.content(point, sandbox.directory)
                 if len(PurePosixPath(file).parts) > 1:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                write_new(path, content)
             except ValueError as error:
                 return Verdict(Status.TOOL_ERROR, f"{self.name}: input file {file}: {error}")
             except OSError as error:
@@ -395,9 +398,8 @@ class Command(Tool):
             return {}
         kept = {}
         for name in self.keep_files:
-            path = outputs.directory / name
-            if path.is_file():
-                kept[name] = path.read_bytes()
+            with contextlib.suppress(OSError):
+                kept[name] = read_plain(outputs.directory / name, _LARGEST_KEPT)
         return kept
 
     def _uses(self, name: str) -> bool:

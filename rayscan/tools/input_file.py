@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import ConfigError
+from rayscan.plain_file import read_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def read_template(path: str | Path, base: str | Path | None = None) -> tuple[str
         return path, "the given text"
     full = absolute(path, base)
     try:
-        return full.read_bytes().decode(errors="surrogateescape"), str(full)
+        return read_plain(full, follow=True).decode(errors="surrogateescape"), str(full)
     except OSError as error:
         close = difflib.get_close_matches(full.name, _names_in(full.parent), n=3, cutoff=0.5)
         hint = f"; in that directory: {', '.join(close)}" if close else "; check the path"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import ConfigError, SLHAError, did_you_mean
+from rayscan.plain_file import read_plain
 from rayscan.slha import Address, Card
 from rayscan.tools.input_file import Change, InputFile, TemplateFile, as_write, line_of, read_template
 from rayscan.tools.input_lines import Labelled, NameValue
@@ -212,7 +213,7 @@ class FromStage(InputFile):
         """Do nothing: whether the file is there shows when the earlier stage has run."""
 
     def content(self, point: Mapping[str, float], directory: Path) -> bytes:  # noqa: ARG002 - a plain copy
-        return (directory / self.source).read_bytes()
+        return read_plain(directory / self.source)
 
     def changes(self, point: Mapping[str, float]) -> list[Change]:  # noqa: ARG002 - a plain copy
         return []

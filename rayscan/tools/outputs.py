@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from rayscan.errors import ToolError
+from rayscan.plain_file import LARGEST, read_plain
 from rayscan.slha import Address, read_texts, read_values
 
 STREAMS = ("stdout", "stderr")
-_LARGEST = 64 * 2**20
 _address = functools.lru_cache(maxsize=1024)(Address.parse)
 Stamp = tuple[int, int, int]
 
@@ -57,9 +57,7 @@ class Outputs:
         """Return a file's bytes; ReadError when this run did not write it, or it is no ordinary file."""
         if file not in self._contents:
             if file in STREAMS:
-                self._contents[file] = b"".join(
-                    path.read_bytes() for path in self._streams.get(file, ()) if path.is_file()
-                )
+                self._contents[file] = b"".join(map(_captured, self._streams.get(file, ())))
             else:
                 self._contents[file] = self._file(file)
         return self._contents[file]
@@ -113,15 +111,22 @@ class Outputs:
         if now == self._before.get(name):
             msg = f"{name} was not written: what is there is from before the program ran"
             raise ReadError(msg)
-        size = now[1]
-        if size > _LARGEST:
-            msg = f"{name} has {size} bytes; expected at most {_LARGEST}"
+        if now[1] > LARGEST:
+            msg = f"{name} has {now[1]} bytes; expected at most {LARGEST}"
             raise ReadError(msg)
         try:
-            return (self.directory / name).read_bytes()
+            return read_plain(self.directory / name, LARGEST)
         except OSError as error:
             msg = f"{name} cannot be read: {error.strerror or error}"
             raise ReadError(msg) from None
+
+
+def _captured(path: Path) -> bytes:
+    """Return what a program printed, nothing where it has put something else in the place of the file."""
+    try:
+        return read_plain(path, 2**40)
+    except OSError:
+        return b""
 
 
 def stamp(path: Path) -> Stamp | None:
