@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ initial = 10
 K = 10
 L = 100
 evaluators = 2
+drain = 90
 scratch = "scratch"
 {more}
 """
@@ -74,18 +76,19 @@ def rows(folder: Path) -> int:
     ],
 )
 def test_the_second_ctrl_c_ends_it_within_seconds(tmp_path: Path, sleep: str, more: str, first: int) -> None:
-    """Whatever it waits for is ended, its rows stay as they are, nobody and nothing is left, and the scan resumes."""
+    """What it waits for is ended, all rows are there and right, and nobody and nothing is left behind."""
     process = start(tmp_path, sleep, more)
     wait_until(lambda: rows(tmp_path) >= first or process.poll() is not None)
+    assert process.poll() is None, process.communicate()[1]
     time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     time.sleep(2.0)
-    assert process.poll() is None, f"once is to finish what is under way; it said {process.communicate()[1]}"
+    assert process.poll() is None, process.communicate()[1]
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     again = time.monotonic()
     said = process.communicate(timeout=60)[1]
-    assert time.monotonic() - again < 15
+    assert time.monotonic() - again < 30, "seconds, even on a machine with too much to do, but not the 90 of a drain"
     assert process.returncode == Exit.STOPPED, said
     assert "stopping at once" in said
     assert "Traceback" not in said
