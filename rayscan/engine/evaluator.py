@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -18,6 +19,10 @@ import numpy as np
 from rayscan.sandbox.workshop import Workshop
 from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
 
+SCANT = 4 * 2**20
+"""Free bytes below which the place of the sandboxes counts as full: programs fail there for reasons of no point."""
+ROOM_PATIENCE = 2.0
+"""Seconds to wait for room before points are sent back; silence beyond a tool's deadline would look like a hang."""
 YIELD_EVERY = 0.05
 """Seconds of work per message. Shorter ones would spend more on the way back than on the point."""
 
@@ -76,18 +81,22 @@ class Evaluator:
         Yields
         ------
         Outcomes
-            One or more points at a time, in order, every point once.
+            One or more points at a time, in order, every point once. ``LOST``: there was no room, and the point is to
+            be issued again.
         """
         if self.tool.vectorized:
             yield self._block(points)
             return
-        first, outcomes, times = 0, list[Outcome](), list[tuple[float, float]]()
+        first, since, outcomes, times = 0, 0.0, list[Outcome](), list[tuple[float, float]]()
         for row in range(len(points)):
-            start = time.time()
+            # Durations by a clock that nobody sets back.
+            start, begun = time.time(), time.perf_counter()
+            since = begun if row == first else since
             outcomes.append(self._one(points, row))
-            times.append((start, time.time()))
+            now = time.perf_counter()
+            times.append((start, start + now - begun))
             last = row + 1 == len(points)
-            if last or points.attempt[row + 1] > 1 or times[-1][1] - times[0][0] >= YIELD_EVERY:
+            if last or points.attempt[row + 1] > 1 or now - since >= YIELD_EVERY:
                 yield self._pack(points[first : row + 1], outcomes, times)
                 first, outcomes, times = row + 1, [], []
 
@@ -102,19 +111,49 @@ class Evaluator:
         return Outcomes.of(points, outcomes, self.tool.outputs, times, host=self._host, worker=self.worker)
 
     def _one(self, points: Points, row: int) -> Outcome:
-        point = dict(zip(self.parameters, points.x[row].tolist(), strict=True))
-        point_id, attempt = int(points.point_id[row]), int(points.attempt[row])
-        try:
-            with self._workshop.sandbox(point_id, attempt, verbose=self._verbose) as sandbox:
-                outcome = self.tool.evaluate(point, sandbox)
-        except Exception as error:  # noqa: BLE001 - whatever a user's tool raises is that point's row
-            return Outcome(Status.TOOL_ERROR, message=_last_lines(error))
+        if self._is_cramped(wait=row == 0):
+            return self._sent_back()
+        attempt = int(points.attempt[row])
+        outcome, cramped = self._try(points, row, attempt)
+        # A point that fails for want of room, though there is some without it, may have met others: it goes once more.
+        if cramped and (attempt == 1 or self._is_cramped()):
+            return self._sent_back()
         wanted = self._keep == "all" or (self._keep == "valid" and outcome.status is Status.OK)
         return outcome if wanted or not outcome.kept else replace(outcome, kept={})
 
+    def _try(self, points: Points, row: int, attempt: int) -> tuple[Outcome, bool]:
+        """Return a point's outcome, and whether it failed while there was no room."""
+        point = dict(zip(self.parameters, points.x[row].tolist(), strict=True))
+        try:
+            with self._workshop.sandbox(int(points.point_id[row]), attempt, verbose=self._verbose) as sandbox:
+                try:
+                    outcome = self.tool.evaluate(point, sandbox)
+                except Exception as error:  # noqa: BLE001 - whatever a user's tool raises is that point's row
+                    outcome = Outcome(Status.TOOL_ERROR, message=_last_lines(error))
+                # Before the sandbox is removed, and with it perhaps what fills the disk.
+                return outcome, outcome.status == Status.TOOL_ERROR and self._is_cramped()
+        except Exception as error:  # noqa: BLE001 - the sandbox cannot be made
+            return Outcome(Status.TOOL_ERROR, message=_last_lines(error)), self._is_cramped()
+
+    def _is_cramped(self, *, wait: bool = False) -> bool:
+        """Whether there is no room for sandboxes, after a little while if asked to wait for some."""
+        end = time.monotonic() + (ROOM_PATIENCE if wait else 0.0)
+        # Where the place itself is gone, the sandbox says so better.
+        with contextlib.suppress(OSError):
+            while self._workshop.free() < SCANT:
+                if time.monotonic() >= end:
+                    return True
+                time.sleep(0.1)
+        return False
+
+    def _sent_back(self) -> Outcome:
+        free = self._workshop.free() / 2**20
+        where = f"{self._workshop.directory} on {self._host}"
+        return Outcome(Status.LOST, message=f"no room for programs in {where}: {free:.1f} MiB free; free some space")
+
     def _block(self, points: Points) -> Outcomes:
         n, m = len(points), len(self.tool.outputs)
-        start = time.time()
+        start, begun = time.time(), time.perf_counter()
         message = ""
         try:
             values = np.asarray(self.tool.evaluate_many(points.x, self.parameters), dtype=np.float64)
@@ -126,7 +165,7 @@ class Evaluator:
                 return _join(halves)
             values, message = np.full((n, m), np.nan), _last_lines(error)
             status = np.full(n, Status.TOOL_ERROR, dtype=np.int8)
-        end = time.time()
+        end = start + time.perf_counter() - begun
         each = np.linspace(start, end, n + 1)
         unset = np.full(n, -1, dtype=np.int32)
         return Outcomes(

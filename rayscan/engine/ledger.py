@@ -51,8 +51,8 @@ class Ledger:
         Outcomes of points that were not under way; dropped.
     statuses : Counter
         Rows by `Status`.
-    survey : Survey
-        What the rows say about the valid region.
+    survey : Survey or None
+        What the rows say about the valid region; set by whoever has a goal that asks for it.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Ledger:
         """A heap of open ids; those that were closed since are skipped when they come to the top."""
         self._untold: list[Rows] = [rows[told:]] if len(rows) > told else []
         self._recent = collections.deque(rows.valid[-RECENT:].tolist(), maxlen=RECENT)
-        self.survey = Survey(rows)
+        self.survey: Survey | None = None
 
     # Issuing --------------------------------------------------------------------------------------------------------
 
@@ -123,12 +123,11 @@ class Ledger:
         places = [issued.batch.u[issued.row] for issued in self._open.values()]
         return np.array(places).reshape(len(places), self.problem.space.d)
 
-    def give_back(self) -> list[tuple[Proposals, NDArray[np.int64]]]:
-        """Forget the points under way, and return them with their ids so that they can be issued again."""
-        given = [(issued.batch[np.array([issued.row])], np.array([one])) for one, issued in self._open.items()]
-        self._open.clear()
-        self._oldest.clear()
-        return given
+    def give_back(self, point_id: NDArray[np.int64] | None = None) -> list[tuple[Proposals, NDArray[np.int64]]]:
+        """Forget points under way, all or some, and return them with their ids so that they can be issued again."""
+        these = list(self._open) if point_id is None else [one for one in point_id.tolist() if one in self._open]
+        given = [(one, self._open.pop(one)) for one in these]
+        return [(issued.batch[np.array([issued.row])], np.array([one])) for one, issued in given]
 
     # Closing --------------------------------------------------------------------------------------------------------
 
@@ -177,7 +176,7 @@ class Ledger:
         if wanted.all():
             return outcomes
         self.duplicates += int((~wanted).sum())
-        return _where(outcomes, wanted)
+        return chosen(outcomes, wanted)
 
     def _remember(self, rows: Rows) -> None:
         self.evaluations += len(rows)
@@ -185,7 +184,8 @@ class Ledger:
         self.statuses.update(rows.status.tolist())
         self._recent.extend(rows.valid.tolist())
         self._untold.append(rows)
-        self.survey.add(rows)
+        if self.survey is not None:
+            self.survey.add(rows)
 
     def adopt(self, rows: Rows) -> None:
         """Take rows of an earlier session in place of evaluating their points again."""
@@ -245,7 +245,7 @@ class Ledger:
         return oldest[0] if oldest else self.next_id
 
 
-def _where(outcomes: Outcomes, wanted: NDArray[np.bool_]) -> Outcomes:
+def chosen(outcomes: Outcomes, wanted: NDArray[np.bool_]) -> Outcomes:
     """Return the wanted outcomes, ``wanted`` of shape (n,)."""
     per_point: dict[str, Any] = {}
     for one in fields(outcomes):

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.engine.learner import Learner, Lesson
-from rayscan.engine.ledger import Ledger
+from rayscan.engine.ledger import Ledger, chosen
 from rayscan.engine.pace import Pace
 from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder
+from rayscan.engine.survey import Survey
 from rayscan.errors import FailureRateError, StoreError
 from rayscan.learn.data import Proposals
 from rayscan.options import ScanOptions
@@ -65,7 +66,8 @@ class Loop:
         self._started = time.monotonic()
         self._goal = Goal()
         self._failures: collections.deque[bool] = collections.deque(maxlen=FAILURE_WINDOW)
-        self._last_failure = ""
+        self._last_failure = self._cramped = ""
+        self._hurry: float | None = None
         self.watcher: Callable[[Progress], None] | None = None
         self.interruptible = False
 
@@ -78,7 +80,7 @@ class Loop:
     def progress(self) -> Progress:
         """Return a snapshot."""
         ledger, ready = self._ledger, self._ready
-        findings = ledger.survey.findings.numbers() if self._goal.probed else {}
+        findings = ledger.survey.findings.numbers() if ledger.survey is not None and self._goal.probed else {}
         return Progress(
             state=self._state,
             evaluations=ledger.evaluations,
@@ -115,6 +117,8 @@ class Loop:
         self._goal, self._started, self._stop = goal, time.monotonic(), None
         self._state = self._phase = "scanning"
         self._failures.clear()
+        if goal.probed and self._ledger.survey is None:
+            self._ledger.survey = Survey(self._recorder.rows())
         try:
             while not self._over():
                 self._learn()
@@ -131,7 +135,7 @@ class Loop:
                 self._recorder.save(self._lesson)
             self._state = "failed"
             raise
-        self._recorder.save(self._lesson)
+        self._save_at_last()
         self._state = f"done: {reason}"
         progress = self.progress()
         self._recorder.publish(progress, now=True)
@@ -145,7 +149,7 @@ class Loop:
             self.watcher(progress)
         if self._recorder.publish(progress):
             self.stop()
-        trouble, notice = self._recorder.trouble, self._pool.notice
+        trouble, notice = self._recorder.trouble or self._cramped, self._pool.notice
         self._state = f"paused: {trouble}" if trouble else f"waiting: {notice}" if notice else self._phase
 
     def _reason(self) -> str:
@@ -156,7 +160,7 @@ class Loop:
             return f"{ledger.valid:,} valid points"
         if goal.evaluations is not None and self._left() == 0 and not self._recorder.again:
             return f"{ledger.issued:,} evaluations"
-        if goal.probed:
+        if goal.probed and ledger.survey is not None:
             ledger.survey.look(always=self._options.deterministic, least=self._options.learn.K)
             if reached := ledger.survey.findings.reached(goal):
                 return reached
@@ -179,14 +183,23 @@ class Loop:
     def _drain(self) -> None:
         """Finish what is under way; who is in a hurry leaves the rest, issued, to the next session."""
         self._state = self._phase = "draining"
-        hurry: float | None = None
-        while self._stop != "now" and (self._ledger.under_way or not self._recorder.flush()):
-            if hurry is None and (self._stop is not None or self._late()):
-                hurry = time.monotonic() + self._options.drain
-            if hurry is not None and time.monotonic() > hurry:
-                break
+        self._hurry = None
+        while not self._in_a_hurry() and (self._ledger.under_way or not self._recorder.flush()):
             self._collect()
             self._tend()
+
+    def _save_at_last(self) -> None:
+        """Leave everything durable. A disk that refuses for now is waited for, unless the user is in a hurry."""
+        while not self._in_a_hurry() and not self._recorder.settle(self._lesson):
+            self._tend()
+            time.sleep(TICK)
+        self._recorder.save(self._lesson)
+
+    def _in_a_hurry(self) -> bool:
+        """Whether the scan was told to end, and has had the time it may take for that."""
+        if self._hurry is None and (self._stop is not None or self._late()):
+            self._hurry = time.monotonic() + self._options.drain
+        return self._stop == "now" or (self._hurry is not None and time.monotonic() > self._hurry)
 
     def _give_up_rest(self) -> None:
         if self._ledger.under_way:
@@ -334,7 +347,7 @@ class Loop:
             self._pool.submit(self._ledger.issue(proposals, point_id, attempt=2))
             self._pace.began()
             room -= len(proposals)
-        n = min(room, self._issuable(), self._left())
+        n = 0 if self._cramped else min(room, self._issuable(), self._left())
         if n <= 0 or self._ready is None:
             return
         batch = self._ready[self._cursor : self._cursor + n]
@@ -365,13 +378,27 @@ class Loop:
         collected: list[Outcomes] = []
         with self._interruptible():
             collected = self._pool.collect(TICK if self._ledger.under_way else IDLE)
-        for outcomes in collected:
+        for outcomes in filter(len, map(self._put_back, collected)):
             self._recorder.record(self._ledger.close(outcomes))
             self._pace.came_back(outcomes)
             failed = np.isin(outcomes.status, (Status.TOOL_ERROR, Status.POISON))
             self._failures.extend(failed.tolist())
             if failed.any():
                 self._last_failure = outcomes.message[int(np.flatnonzero(failed)[-1])]
+
+    def _put_back(self, outcomes: Outcomes) -> Outcomes:
+        """Keep points that were sent back for later, and return the outcomes of the others."""
+        lost = outcomes.status == Status.LOST
+        if not lost.any():
+            if self._cramped and len(outcomes):
+                self._recorder.note("there is room for programs again")
+                self._cramped = ""
+            return outcomes
+        self._recorder.again.extend(self._ledger.give_back(outcomes.point_id[lost]))
+        if not self._cramped:
+            self._cramped = outcomes.message[int(np.flatnonzero(lost)[0])]
+            self._recorder.note(f"paused: {self._cramped}")
+        return chosen(outcomes, ~lost)
 
     def _judge(self) -> None:
         """Stop when too many recent points failed for technical reasons."""

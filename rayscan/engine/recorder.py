@@ -37,7 +37,7 @@ class Recorder:
     ----------
     store : Store
     rows : Rows
-        Every row of earlier sessions, in the order of ids.
+        Every row of earlier sessions, in the order of ids. Those that a replay needs are copied, the others not held.
     keep : {"never", "valid", "all"}
         Whose output files are kept.
     deterministic : bool
@@ -64,13 +64,12 @@ class Recorder:
     """
 
     def __init__(self, store: Store, rows: Rows, *, keep: str, deterministic: bool, method: str) -> None:
-        self._store, self._rows, self._keep, self._deterministic = store, rows, keep, deterministic
-        self._method = method
+        self._store, self._keep, self._deterministic, self._method = store, keep, deterministic, method
         self._saved: Lesson | None = None
         self._saved_at, self._cost = time.monotonic(), 0.0
         self._published_at = self._tried_at = 0.0
         self.trouble, self.evicted = "", False
-        checkpoint = self._load()
+        checkpoint = self._load(rows.point_id)
         self.state: dict[str, Any] | None = checkpoint.get("state")
         self.told = int(checkpoint.get("told", 0))
         ready = checkpoint.get("ready")
@@ -83,18 +82,20 @@ class Recorder:
             self._recent = {place.tobytes() for place in rows.u[rows.point_id >= first]}
             self.again.extend(_unanswered(store))
             self._recent.update(place.tobytes() for proposals, _ in self.again for place in proposals.u)
-        self._index = {int(one): row for row, one in enumerate(rows.point_id[self.told :].tolist(), self.told)}
+        # Of a copy: all rows would be held as long as any of them.
+        self._replayed = rows[np.arange(self.told, len(rows) if deterministic else self.told)]
+        self._index = {one: row for row, one in enumerate(self._replayed.point_id.tolist())}
         self._last_replayed = max(self._index, default=-1)
         with contextlib.suppress(OSError):
             # Meant for a scan that has ended since.
             (store.path / STOP_FILE).unlink()
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self, known: NDArray[np.int64]) -> dict[str, Any]:
         saved = self._store.load_checkpoint()
         if saved is None or saved[1].get("method") != self._method:
             return {}
         checkpoint: dict[str, Any] = from_bytes(saved[0])
-        told, known = int(checkpoint["told"]), self._rows.point_id
+        told = int(checkpoint["told"])
         whole = len(known) >= told and (not self._deterministic or (known[:told] == np.arange(told)).all())
         if not whole:
             self._store.log("rows that the checkpoint had learnt from are missing: it is not used")
@@ -133,14 +134,14 @@ class Recorder:
         row = self._index.pop(point_id, None)
         if row is None:
             return None
-        if not np.array_equal(self._rows.u[row], u):
+        if not np.array_equal(self._replayed.u[row], u):
             msg = (
                 f"point {point_id} of the interrupted round comes out at another place than the stored one; a "
                 "deterministic scan resumes only with the same options, package versions and processor type. "
                 "Resume it with deterministic = false, or start in a new directory"
             )
             raise StoreError(msg)
-        return self._rows[row : row + 1]
+        return self._replayed[row : row + 1]
 
     # This session ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +175,8 @@ class Recorder:
             return
         with self._patience():
             if self.trouble:
-                self._store.flush()
+                # Not only written: what had failed may have been the fsync.
+                self._store.sync()
                 self._store.log("the disk takes rows again")
                 self.trouble = ""
             self._store.flush_due()
@@ -182,6 +184,17 @@ class Recorder:
             due = self._saved is None or time.monotonic() - self._saved_at > max(LEAST_PERIOD, 19 * self._cost)
             if lesson is not None and lesson is not self._saved and due:
                 self.save(lesson)
+
+    def settle(self, lesson: Lesson | None) -> bool:
+        """Make everything so far durable, at the end; return whether the disk took it.
+
+        While the disk refuses, it is tried again at the next tick that is due.
+        """
+        self.tick(lesson)
+        if not self.trouble:
+            with self._patience():
+                self.save(lesson)
+        return not self.trouble
 
     def save(self, lesson: Lesson | None) -> None:
         """Make everything so far durable.
@@ -214,13 +227,21 @@ class Recorder:
         except RunLockedError:
             self.evicted = True
             raise
-        except StoreError as error:
+        except OSError as error:
             if error.errno not in PASSING:
                 raise
             self._tried_at = time.monotonic()
             if not self.trouble:
                 self._store.log(f"paused: {error}")
             self.trouble = str(error)
+
+    def rows(self) -> Rows:
+        """Return every row so far, from the disk."""
+        return self._store.learner_rows()
+
+    def note(self, text: str) -> None:
+        """Add a line to the run's log."""
+        self._store.log(text)
 
     # Other terminals ------------------------------------------------------------------------------------------------
 
