@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -391,8 +392,18 @@ def _progress(published: dict[str, Any]) -> Progress:
     return Progress(**{**known, "goal": Goal(**known.get("goal", {}))})
 
 
+class _Plain(logging.Formatter):
+    """Warnings as the other messages of the command line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"rayscan: {printable(record.getMessage())}"
+
+
 def main() -> None:
     """Run the command line."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain())
+    logging.getLogger("rayscan").addHandler(handler)
     app()
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from rayscan.errors import printable
 from rayscan.progress import Progress
 
 PLAIN_PERIOD = 60.0
@@ -72,7 +73,7 @@ class LiveLine:
     def __call__(self, progress: Progress) -> None:
         from rich.text import Text
 
-        self._last = progress.line()
+        self._last = printable(progress.line())
         self._live.update(Text(self._last, no_wrap=True, overflow="ellipsis"))
 
     def close(self) -> None:
@@ -97,7 +98,7 @@ class PlainLines:
         self._pending: str | None = None
 
     def __call__(self, progress: Progress) -> None:
-        self._pending = progress.line()
+        self._pending = printable(progress.line())
         if progress.state != self._state or time.monotonic() - self._shown_at >= PLAIN_PERIOD:
             self._state, self._shown_at = progress.state, time.monotonic()
             self.close()

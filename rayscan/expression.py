@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotEq: operator.ne,
 }
 _MAX_LENGTH = 2000
+_MAX_DEPTH = 100
+"""Brackets within brackets; deeper ones might not be evaluated where the stack is deep already."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,12 @@ def _refuse(text: str, node: ast.AST, reason: str) -> ExpressionError:
     return ExpressionError(f"expression {text!r}, column {column}: {reason}")
 
 
-def _check(node: ast.expr, text: str, names: set[str]) -> None:
+def _check(node: ast.expr, text: str, names: set[str], depth: int = 0) -> None:
     children: list[ast.expr]
+    if depth > _MAX_DEPTH:
+        raise _refuse(text, node, f"nested more than {_MAX_DEPTH} deep; split it into several quantities")
     if isinstance(node, ast.Constant):
-        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            raise _refuse(text, node, f"expected a number, got {node.value!r}")
+        _check_number(node, text)
         children = []
     elif isinstance(node, ast.Name):
         if node.id not in _CONSTANTS:
@@ -160,7 +164,14 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
     else:
         raise _refuse(text, node, f"{type(node).__name__} is not in the language; expected arithmetic of names")
     for child in children:
-        _check(child, text, names)
+        _check(child, text, names, depth + 1)
+
+
+def _check_number(node: ast.Constant, text: str) -> None:
+    if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+        raise _refuse(text, node, f"expected a number, got {node.value!r}")
+    if isinstance(node.value, int) and abs(node.value) > sys.float_info.max:
+        raise _refuse(text, node, "a number too large for a double")
 
 
 def _check_call(node: ast.Call, text: str) -> list[ast.expr]:

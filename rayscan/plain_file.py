@@ -22,16 +22,13 @@ def open_plain(path: Path, *, follow: bool = False) -> BinaryIO:
         if error.errno == errno.ELOOP and not follow:
             raise OSError(errno.ELOOP, "a link, not an ordinary file", str(path)) from None
         raise
-    try:
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
         return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "not an ordinary file", str(path))
 
 
 def read_plain(path: Path, limit: int = LARGEST, *, follow: bool = False) -> bytes:
@@ -53,11 +50,12 @@ def read_plain(path: Path, limit: int = LARGEST, *, follow: bool = False) -> byt
     with open_plain(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
         # Not all that is allowed at once: so much memory would be asked for.
-        content = file.read(min(size, limit) + 1)
+        content = file.read(size + 1) if size <= limit else b""
         if size < len(content) <= limit:
+            # It grows, or the system does not say how large it is.
             content += file.read(limit + 1 - len(content))
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"{max(size, limit + 1)} bytes; expected at most {limit}", str(path))
+    if max(size, len(content)) > limit:
+        raise OSError(errno.EFBIG, f"{max(size, len(content))} bytes; expected at most {limit}", str(path))
     return content
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.diagnostics import diagnose
+from rayscan.errors import printable
 from rayscan.learn.data import Origin
 from rayscan.profile import best_point
 from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
@@ -90,7 +91,7 @@ class Report:
 
     def text(self) -> str:
         """Return the report for a terminal."""
-        return "\n\n".join(_as_text(section) for section in self.sections()) + "\n"
+        return printable("\n\n".join(_as_text(section) for section in self.sections()) + "\n")
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
@@ -150,7 +151,8 @@ class Report:
         if not len(issued):
             return Section("Time", [])
         took = ended - started
-        span = ended.max() - issued.min()
+        # A clock that was set back in between must not make it negative.
+        span = max(0.0, float(ended.max() - issued.min()))
         rows = [
             ["first issue to last result", _duration(span)],
             ["evaluations per second", f"{len(took) / span:,.2f}" if span > 0 else "-"],

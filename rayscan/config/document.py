@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.plain_file import read_plain
 
 LARGEST = 4 * 2**20
 _SHOWN = 60
@@ -37,9 +38,7 @@ def read_document(path: Path) -> tuple[str, dict[str, Any]]:
         If it cannot be read, is no text or is no TOML, with line and column.
     """
     try:
-        with path.open("rb") as file:
-            # No more: a device has no end.
-            data = file.read(LARGEST + 1)
+        data = read_plain(path, LARGEST, follow=True)
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.toml")]) if path.parent.is_dir() else ""
         msg = f"{path}: there is no such file{near}"
@@ -47,9 +46,6 @@ def read_document(path: Path) -> tuple[str, dict[str, Any]]:
     except OSError as error:
         msg = f"{path}: cannot be read ({error.strerror or error}); expected a configuration file such as scan.toml"
         raise ConfigError(msg) from None
-    if len(data) > LARGEST:
-        msg = f"{path}: more than {LARGEST} bytes; expected a configuration file such as scan.toml"
-        raise ConfigError(msg)
     try:
         text = data.decode("utf-8")
         return text, tomllib.loads(text)

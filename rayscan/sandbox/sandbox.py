@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal as signals
+import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,8 +184,7 @@ class Sandbox:
         stem = re.sub(r"[^\w.+-]", "_", name)[:80] or "run"
         stdout, stderr = self.directory / f"{stem}.stdout", self.directory / f"{stem}.stderr"
         for path in (stdout, stderr):
-            # An earlier program may have left a pipe of that name.
-            path.unlink(missing_ok=True)
+            _make_way(path)
         answer = self._run(
             {
                 "command": [os.fsencode(word) for word in command],
@@ -209,6 +210,13 @@ class Sandbox:
             tuple(command), place, exit_code, number, answer["timed_out"], answer["seconds"], stdout, stderr,
             answer["cut"], answer["left"],
         )  # fmt: skip
+
+
+def _make_way(path: Path) -> None:
+    """Remove a pipe that an earlier program left where output is to be captured: it would swallow that or block."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISFIFO(path.lstat().st_mode):
+            path.unlink()
 
 
 def find_program(command: Sequence[str], cwd: Path, search: str) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayscan.errors import printable
+
 if TYPE_CHECKING:
     from rayscan.sandbox.sandbox import Sandbox
     from rayscan.target import Target
@@ -287,7 +289,7 @@ class Outcomes:
             ended=np.array([end for _, end in times], dtype=np.float64),
             exit_code=np.array([-1 if o.exit_code is None else o.exit_code for o in outcomes], dtype=np.int32),
             signal=np.array([-1 if o.signal is None else o.signal for o in outcomes], dtype=np.int32),
-            message=[o.message for o in outcomes],
+            message=[printable(o.message) for o in outcomes],
             stages=[o.stages for o in outcomes],
             kept=[o.kept for o in outcomes],
             host=host,

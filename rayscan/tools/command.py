@@ -196,6 +196,9 @@ class Command(Tool):
             check_placeholders(f"{self.name}: file {file!r} ({spec.source})", spec.parameters, known)
             spec.check()
         for key, path in self.private.items():
+            if not key.isidentifier():
+                msg = f"{self.name}: private directory {key!r}: expected a name of letters, digits and underscores"
+                raise ConfigError(msg)
             if not path.is_dir():
                 msg = f"{self.name}: private directory {key!r}: {path} is not a directory"
                 raise ConfigError(msg)

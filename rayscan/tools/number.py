@@ -12,6 +12,7 @@ NUMBER = (
     r"(?![\w.])|\*{3,}"
 )
 NUMBER_PATTERN = re.compile(NUMBER)
+_TOO_WIDE = re.compile(r"\d{4}")
 _FORTRAN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[DdQq](?P<lettered>[+-]?\d+)|(?P<bare>[+-]\d{3}))")
 _PLAIN = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
 
@@ -58,6 +59,9 @@ def format_number(value: float, spec: str = "") -> str:
     ValueError
         If the value is not finite, or not whole where `spec` wants an integer.
     """
+    if _TOO_WIDE.search(spec):
+        msg = f"the format '{spec}' is wider than any input file; expected one such as .10e"
+        raise ValueError(msg)
     if not math.isfinite(value):
         msg = f"{value} cannot be written into an input file; expected a finite number"
         raise ValueError(msg)

@@ -73,6 +73,12 @@ class CommandLine:
         ------
         ConfigError
         """
+        for name in sorted(placeholders(self.program) - set(places)):
+            msg = (
+                f"program {self.program!r}: {{{name}}} cannot choose the program; expected its path, or the {{name}} "
+                "of a private directory"
+            )
+            raise ConfigError(msg)
         program = fill(self.program, places, {})
         if "/" not in program:
             msg = (
@@ -173,7 +179,8 @@ def _argument(word: str, base: str) -> str:
     if "/" not in word or "{" in word:
         return word
     path = absolute(word, base)
-    return str(path) if word.startswith("~") or path.is_file() else word
+    # Not Path.is_file: that raises for a script of several lines, which is too long for a file's name.
+    return str(path) if word.startswith("~") or os.path.isfile(path) else word  # noqa: PTH113
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """What a user can get wrong, one case each: how to get the message, what it must say, and the way out.
 
-``python -m tests.errors.catalogue`` writes the ``README.md`` beside it; a test compares the two. Mistakes inside a
+``python -m tests.errors.catalogue`` writes ``docs/errors.md`` from it; a test compares the two. Mistakes inside a
 configuration file have a longer table in ``tests/config/test_load_config.py``, spaces, targets and expressions in
 their own tests, and what can be wrong with a program's card or output in ``tests/tools/``: here is one of each kind,
 as a user meets it.
@@ -29,7 +29,7 @@ from rayscan.errors import (
     StoreError,
 )
 
-PAGE = Path(__file__).with_name("README.md")
+PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 Act = Callable[[Path], Any]
 
 
