@@ -24,6 +24,8 @@ LEAST_PERIOD = 10.0
 """Seconds between checkpoints at least; more where one costs more than a twentieth of the time."""
 PUBLISH_PERIOD = 2.0
 PROGRESS_FILE = "progress.json"
+PROGRESS_BYTES = 4096
+"""Its size: a block of the disk, that always has room for what a scan in trouble has to say."""
 STOP_FILE = "stop"
 RETRY_PERIOD = 5.0
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT})
@@ -67,8 +69,8 @@ class Recorder:
         self._store, self._keep, self._deterministic, self._method = store, keep, deterministic, method
         self._saved: Lesson | None = None
         self._saved_at, self._cost = time.monotonic(), 0.0
-        self._published_at = self._tried_at = 0.0
-        self.trouble, self.evicted = "", False
+        self._published_at = self._tried_at = self._troubled_at = 0.0
+        self.trouble, self.evicted, self._published_state = "", False, ""
         checkpoint = self._load(rows.point_id)
         self.state: dict[str, Any] | None = checkpoint.get("state")
         self.told = int(checkpoint.get("told", 0))
@@ -177,7 +179,9 @@ class Recorder:
             if self.trouble:
                 # Not only written: what had failed may have been the fsync.
                 self._store.sync()
-                self._store.log("the disk takes rows again")
+                # With the reason once more: a full disk takes no log either.
+                seconds = time.monotonic() - self._troubled_at
+                self._store.log(f"the disk takes rows again, after {seconds:.0f} s; paused: {self.trouble}")
                 self.trouble = ""
             self._store.flush_due()
             # The first at once: without it a resumed scan would begin with the initial points again.
@@ -232,6 +236,7 @@ class Recorder:
                 raise
             self._tried_at = time.monotonic()
             if not self.trouble:
+                self._troubled_at = self._tried_at
                 self._store.log(f"paused: {error}")
             self.trouble = str(error)
 
@@ -247,14 +252,22 @@ class Recorder:
 
     def publish(self, progress: Progress, *, now: bool = False) -> bool:
         """Write the progress where ``rayscan status`` looks for it, and return whether ``rayscan stop`` was called."""
-        if not now and time.monotonic() - self._published_at < PUBLISH_PERIOD:
+        news = now or progress.state != self._published_state
+        if not news and time.monotonic() - self._published_at < PUBLISH_PERIOD:
             return False
-        self._published_at = time.monotonic()
+        self._published_at, self._published_state = time.monotonic(), progress.state
         path = self._store.path / PROGRESS_FILE
         part = path.with_suffix(".part")
-        with contextlib.suppress(OSError):
-            part.write_text(json.dumps({**asdict(progress), "time": time.time()}))
+        text = json.dumps({**asdict(progress), "time": time.time()}).ljust(PROGRESS_BYTES)
+        try:
+            part.write_text(text)
             part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            # On a full disk what is there can still be written over.
+            with contextlib.suppress(OSError), path.open("r+") as file:
+                file.write(text)
         request = self._store.path / STOP_FILE
         with contextlib.suppress(OSError):
             request.unlink()
