@@ -95,6 +95,20 @@ def test_a_rare_target_is_not_diluted_by_a_start_that_could_not_see_it():
     assert volume.unseen == pytest.approx(3e-3, rel=0.02)
 
 
+@pytest.mark.parametrize("hits", [1, 4, 100])
+def test_the_error_is_that_of_one_more_of_the_heaviest(hits):
+    """Few valid points have the error of a count plus one; one that weighs ten times more dominates it twice over."""
+    density = np.full(4000, 40.0)
+    valid = np.arange(4000) % (4000 // hits) == 7
+    even = estimate_volume(np.full(4000, Origin.AUDIT), density, valid)
+    # The weights grow with the root of the place, which lets few of them scatter by some more.
+    assert even.relative == pytest.approx(math.sqrt(hits + 1) / hits, rel=0.35)
+    density[np.flatnonzero(valid)[-1]] = 4.0
+    uneven = estimate_volume(np.full(4000, Origin.AUDIT), density, valid)
+    heaviest = importance(np.full(4000, Origin.AUDIT), density, valid)[valid].max()
+    assert math.sqrt(2) * heaviest <= uneven.error < 1.5 * math.sqrt(2) * heaviest + even.error
+
+
 def test_importance_adds_up_to_the_volume():
     """The volume is the sum of what its valid points add, and points of unknown density add nothing."""
     origin, density, valid = scan(1, lambda u: (u < 0.3).all(axis=1), 2)
