@@ -18,8 +18,8 @@ class Goal:
     seconds : float or None
         Wall time of this session; the points under way are finished.
     coverage : float or None
-        The share of the valid region that is within reach of the points found, at about 97 % confidence, in (0, 1); see
-        `rayscan.saturation.estimate_coverage`.
+        The share of the valid region that is within reach of the points found, in (0, 1), which the estimate exceeds by
+        its error; see `rayscan.saturation.estimate_coverage`.
     volume_error : float or None
         The relative standard error of the valid volume; see `rayscan.volume.estimate_volume`.
     """

@@ -18,13 +18,14 @@ BEYOND = 1.5
 their nearest. Of independent uniform points less than 1 % lie beyond, in two or more dimensions."""
 ENOUGH = 50
 """Valid points below which nothing is said."""
-STAGES = 5
-"""Parts of the second half of a scan; each is compared with all that came before it."""
+EARLY = 0.25
+"""Share of a scan that is forgotten: what it lacked at its beginning says little."""
+STAGES = 6
+"""Parts of the rest; each is compared with all that came before it."""
 MOST = 20_000
 """Valid points looked at, evenly spaced in the order of issue, and `SPACED` of them for their spacing: both bound the
 cost."""
 SPACED = 2000
-SIGMAS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Coverage:
 
     @property
     def lower(self) -> float:
-        """What the share exceeds with about 97 % confidence, in [0, 1]; 0 without probes."""
-        return max(0.0, self.share - SIGMAS * self.error) if math.isfinite(self.share) else 0.0
+        """The share less its error, in [0, 1]; 0 without probes."""
+        return max(0.0, self.share - self.error) if math.isfinite(self.share) else 0.0
 
     def __str__(self) -> str:
         if not math.isfinite(self.share):
@@ -74,14 +75,14 @@ def estimate_coverage(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid
     Returns
     -------
     Coverage
-        `UNKNOWN` before there are `ENOUGH` valid points, and without a valid probe in the second half of the scan.
+        `UNKNOWN` before there are `ENOUGH` valid points, and without a valid probe after the first quarter of the scan.
 
     Notes
     -----
     *Probes* are the valid ones of those points that were drawn with a known density, whatever the surrogate thought of
     them. Weighted by importance (`rayscan.volume.importance`) they are a sample of the whole valid region, what is not
-    known of it included. Each is compared with the points found before it, as it may have led to others nearby, and
-    only those of the second half of the scan count. *Within reach* is nearer than `BEYOND` times the distance that nine
+    known of it included. Each is compared with the points found before it, as it may have led to others nearby; those
+    of the first quarter of the scan are left out. *Within reach* is nearer than `BEYOND` times the distance that nine
     of ten points have to their nearest: the measure is whether the sample has holes that are larger than its own
     spacing, not how fine that is.
 
@@ -122,7 +123,7 @@ def coverage_of(u: Array, at: NDArray[np.int64], weight: Array, n: int) -> Cover
     if len(at) < ENOUGH:
         return UNKNOWN
     known = thinned(len(at), MOST)
-    edges = np.linspace(n // 2, n, STAGES + 1).astype(np.int64)
+    edges = np.linspace(EARLY * n, n, STAGES + 1).astype(np.int64)
     weights, inside = [np.empty(0)], [np.empty(0, dtype=bool)]
     for start, end in itertools.pairwise(edges):
         before = known[at[known] < start]

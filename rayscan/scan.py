@@ -217,7 +217,7 @@ class Scan:
             Wall time in seconds.
         coverage : float, optional
             The share of the valid region that is within reach of the points found, in (0, 1), as points drawn blindly
-            and with a known density see it: their estimate has to exceed it by twice its error, which takes some 40
+            and with a known density see it: their estimate has to exceed it by its error, which takes some 20
             of them. See `rayscan.saturation.estimate_coverage`.
         volume_error : float, optional
             The relative standard error of `ScanResult.volume`, in (0, 1).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,20 @@ class Findings:
     def reached(self, goal: Goal) -> str:
         """Say which goal is reached, with numbers; empty if none is."""
         if goal.coverage is not None and self.coverage.lower >= goal.coverage:
-            return f"{self.coverage} of the valid region covered, by {self.coverage.probes:.0f} probes"
+            return (
+                f"{self.coverage} of the valid region covered, by {self.coverage.probes:.0f} probes{self._caveat(goal)}"
+            )
         if goal.volume_error is not None and self.volume.relative <= goal.volume_error:
             return f"valid volume known to {self.volume.relative:.1%}"
         return ""
+
+    def _caveat(self, goal: Goal) -> str:
+        """Say what blind points cannot exclude, where that is more than what is asked for."""
+        assert goal.coverage is not None
+        rest = self.volume.unseen / self.volume.value if self.volume.value > 0 else math.inf
+        if rest < 1 - goal.coverage:
+            return ""
+        return f"; a region that all blind points missed may be {rest:.2g} times as large (95 %)"
 
     def numbers(self) -> dict[str, float | None]:
         """Return what a `Progress` shows; None for what is not known."""

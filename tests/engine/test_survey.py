@@ -83,11 +83,16 @@ def test_a_look_waits_until_the_scan_has_grown() -> None:
 def test_a_goal_needs_more_than_the_estimate() -> None:
     """Coverage counts by its lower limit, the volume by its relative error; without either goal nothing is reached."""
     found = Findings(Coverage(0.97, 0.02, 60), Volume(0.1, 0.006, 500, 0.12, 0.01))
-    assert found.reached(Goal(coverage=0.95)) == ""
-    assert found.reached(Goal(coverage=0.92)) == "97.0% ± 2.0% of the valid region covered, by 60 probes"
+    assert found.reached(Goal(coverage=0.96)) == ""
+    said = "97.0% ± 2.0% of the valid region covered, by 60 probes"
+    assert (
+        found.reached(Goal(coverage=0.94))
+        == f"{said}; a region that all blind points missed may be 0.1 times as large (95 %)"
+    )
+    assert found.reached(Goal(coverage=0.8)) == said
     assert found.reached(Goal(volume_error=0.05)) == ""
     assert found.reached(Goal(volume_error=0.07)) == "valid volume known to 6.0%"
-    assert found.reached(Goal(coverage=0.95, volume_error=0.07)) != ""
+    assert found.reached(Goal(coverage=0.96, volume_error=0.07)) != ""
     assert NOTHING.reached(Goal(coverage=0.01, volume_error=0.99)) == ""
 
 
@@ -116,7 +121,7 @@ def test_a_scan_ends_when_the_region_is_covered(bench: Any, make_script: Any) ->
     assert "of the valid region covered" in progress.state
     assert progress.coverage is not None
     assert progress.coverage_error is not None
-    assert progress.coverage - 2 * progress.coverage_error >= 0.9
+    assert progress.coverage - progress.coverage_error >= 0.9
     assert progress.evaluations < 3000
     bench.close()
     progress = bench.open(proposer=uniform_of(make_script)).run(
