@@ -1,0 +1,64 @@
+"""The pages of docs/ show figures that are there, and tables made from the benchmark's own files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs import tables
+
+DOCS = Path(tables.__file__).parent
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+def run(problem: str, seed: int, reached: dict[str, int], **changes: Any) -> dict[str, Any]:
+    quality = {"share": 0.9 + 0.01 * seed, "uniform": 0.85, "islands": 2, "auc": 0.5}
+    coverage = {goal: quality for goal in reached if int(goal) >= 100}
+    return {
+        "problem": problem, "method": "default", "seed": seed, "evaluations": reached, "coverage": coverage,
+        "seconds": [9.0, 1.0, 1.2, 1.1], **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path):
+    """Every figure and file that a page names is there, and figures are small."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (DOCS / target).is_file(), target
+        if target.endswith(".png"):
+            assert (DOCS / target).stat().st_size < 100_000, target
+
+
+def test_the_readme_leads_to_the_method():
+    """The page can be found."""
+    assert "](docs/method.md)" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_has_medians_and_bars(tmp_path: Path):
+    """A goal that most runs missed has no number; the coverage is that of the largest sample that most reached."""
+    runs = [
+        run("mhiggs5", seed, {"1000": 2000 + 100 * seed, **({"10000": 13_000} if seed == 1 else {})})
+        for seed in range(3)
+    ]
+    runs.append(run("cos3", 0, {"1000": 2500}, method="emcee"))
+    lines = tables.table(json.loads(json.dumps(runs))).splitlines()
+    assert lines[2] == "| cos3 | emcee | 1 | 2,500 | - | 0.900/0.850 | 2 | 0.50 | 1.10 |"
+    assert lines[3] == (
+        "| mhiggs5 | default | 3 | 2,100 (≤ 2,400) | - (≤ 13,500) | 0.910/0.850 | 2 | 0.50 | 1.10 |"
+    )  # fmt: skip
+
+
+def test_the_table_replaces_what_stands_between_the_markers():
+    """Once or twice, with the rest of the page left alone; a page without markers is refused."""
+    page = (DOCS / "method.md").read_text(encoding="utf-8")
+    once = tables.with_table(page, "one")
+    assert tables.with_table(once, "two") == tables.with_table(page, "two")
+    assert once.split(tables.BEGIN)[0] == page.split(tables.BEGIN)[0]
+    assert once.split(tables.END)[1] == page.split(tables.END)[1]
+    assert f"{tables.BEGIN}\none\n{tables.END}" in once
+    with pytest.raises(ValueError, match="no lines"):
+        tables.with_table("nothing", "one")
