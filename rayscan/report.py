@@ -284,10 +284,11 @@ def utilisation(table: Any, evaluators: int | None = None) -> Utilisation | None
     if not known.any() or not (span := float(np.ptp(issued[known]))) > 0:
         return None
     first, last = issued[known].min(), issued[known].max()
-    worker = np.char.add(np.char.add(labels(table, "host"), "/"), labels(table, "worker"))[known]
+    worker = (labels(table, "host") + "/" + labels(table, "worker"))[known]
     begins, ends = [], []
-    for name in np.unique(worker):
-        here = worker == name
+    names, number = np.unique(worker, return_inverse=True)
+    for one in range(len(names)):
+        here = number == one
         low, high = _union(started[known][here], ended[known][here])
         begins.append(np.clip(low, first, last))
         ends.append(np.clip(high, first, last))

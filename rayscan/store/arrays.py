@@ -70,8 +70,17 @@ def codes(table: pa.Table, name: str, code_of: dict[str, int]) -> np.ndarray[Any
 
 
 def labels(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
-    """Return a column of labels or texts as an array of str, shape ``(n,)``; empty where there is none."""
-    return np.array([text or "" for text in table.column(name).to_pylist()], dtype=np.str_)
+    """Return a column of labels or texts as an array of str objects, shape ``(n,)``; empty where there is none.
+
+    Equal texts are one object: a million rows with a few different ones take little time and memory.
+    """
+    texts: Any = table.column(name).combine_chunks()
+    encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    different: np.ndarray[Any, Any] = np.array([*encoded.dictionary.to_pylist(), ""], dtype=np.object_)
+    different[different == None] = ""  # noqa: E711 - elementwise
+    chosen: np.ndarray[Any, Any] = encoded.indices.fill_null(len(different) - 1).to_numpy(zero_copy_only=False)
+    rows: np.ndarray[Any, Any] = different[chosen]
+    return rows
 
 
 def names_of(table: pa.Table, kind: str) -> list[str]:
