@@ -50,8 +50,8 @@ def summary(results: Iterable[Result]) -> list[str]:
 
 
 def verdict(results: Sequence[Result]) -> tuple[list[str], bool]:
-    """Return every cell of the bars table with PASS or MISS, and whether all passed."""
-    lines, passed = [], True
+    """Return every cell of the bars table with PASS or MISS, and whether all that ran passed."""
+    lines, passed = [], bool(results)
     for problem in BARS:
         runs = [result for result in results if result.problem == problem]
         if not runs:
