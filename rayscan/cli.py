@@ -243,8 +243,11 @@ def plot(
 ) -> None:
     """Draw the valid points of a run, or a profile likelihood, also while it goes on."""
     from rayscan.result import open_run
+    from rayscan.store.run_directory import refuse_links
 
     result = open_run(run)
+    if to is None:
+        refuse_links(result.path)
     if profile is None:
         path = to or result.path / CORNER
         result.plot.corner(path)

@@ -75,7 +75,15 @@ class Parent:
     def of(cls, run: RunDirectory) -> Parent | None:
         """Return the parent of a run, None for one that was not forked."""
         saved = run.details.get(PARENT)
-        return None if saved is None else cls(**{field.name: saved[field.name] for field in dataclasses.fields(cls)})
+        if saved is None:
+            return None
+        try:
+            path, fingerprint, created = (str(saved[name]) for name in ("path", "fingerprint", "created"))
+            left = {str(reason): int(count) for reason, count in saved["left"].items()}
+            return cls(path, fingerprint, created, int(saved["rows"]), int(saved["taken"]), left)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"{run.path}: the entry 'parent' of its description is damaged ({error!r}); restore it from a copy"
+            raise StoreError(errno.EINVAL, msg) from error
 
     def learning(self, options: ScanOptions) -> tuple[LearnOptions, int]:
         """Return how a fork learns: the rows taken over count among its first points, and its seed is its own.

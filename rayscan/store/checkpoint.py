@@ -81,5 +81,8 @@ def _decode(data: bytes) -> tuple[bytes, dict[str, Any]] | None:
     split = start + int.from_bytes(data[len(MAGIC) : len(MAGIC) + 8], "big")
     if hashlib.sha256(memoryview(data)[start:]).digest() != data[start - 32 : start] or split > len(data):
         return None
-    meta = json.loads(data[start:split])
-    return data[split:], meta
+    try:
+        meta = json.loads(data[start:split])
+    except (ValueError, RecursionError):
+        return None
+    return (data[split:], meta) if isinstance(meta, dict) else None

@@ -27,6 +27,9 @@ from rayscan.store.schema import FORMAT, Schema
 
 RUN, CONFIG, LOG, CHECKPOINT, KEPT = "run.json", "scan.toml", "log", "checkpoint", "kept"
 _LEFTOVERS = ("points-*", "issued-*", ".clock-*", f"{CHECKPOINT}/state*")
+_ENTRIES = {
+    "description": dict, "details": dict, "fingerprint": str, "versions": dict, "created": str, "schema": dict,
+}  # fmt: skip
 PACKAGES = ("numpy", "pyarrow", "ray", "torch", "vegas")
 
 
@@ -61,17 +64,17 @@ class RunDirectory:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).expanduser()
         run = _read_run(self.path)
-        try:
-            self.description: dict[str, Any] = run["description"]
-            self.details: dict[str, Any] = run["details"]
-            self.fingerprint: str = run["fingerprint"]
-            self.versions: dict[str, str] = run["versions"]
-            self.created: str = run["created"]
-            described = run["schema"]
-        except KeyError as error:
-            msg = f"{self.path / RUN}: the entry {error} is missing; restore the file from a copy"
-            raise StoreError(errno.EINVAL, msg) from error
-        self.schema = Schema.from_dict(described)
+        for name, kind in _ENTRIES.items():
+            if not isinstance(run.get(name), kind):
+                what = "has another kind of value than it should" if name in run else "is missing"
+                msg = f"{self.path / RUN}: the entry {name!r} {what}; restore the file from a copy"
+                raise StoreError(errno.EINVAL, msg)
+        self.description: dict[str, Any] = run["description"]
+        self.details: dict[str, Any] = run["details"]
+        self.fingerprint: str = run["fingerprint"]
+        self.versions: dict[str, str] = run["versions"]
+        self.created: str = run["created"]
+        self.schema = Schema.from_dict(run["schema"])
 
     @property
     def config_toml(self) -> str:

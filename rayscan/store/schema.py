@@ -68,8 +68,8 @@ class Schema:
                 taken = "is a column of the store itself" if name in _RESERVED else "names two columns"
                 msg = f"column {name!r} {taken}; rename the parameter or observable"
                 raise StoreError(errno.EINVAL, msg)
-        if self.d < 1:
-            msg = f"a schema of d = {self.d} scanned parameters; expected at least one"
+        if not 1 <= self.d <= len(self.parameters):
+            msg = f"a schema of d = {self.d} scanned parameters; expected 1 to {len(self.parameters)}, those there are"
             raise StoreError(errno.EINVAL, msg)
 
     @property

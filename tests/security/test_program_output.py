@@ -130,8 +130,7 @@ SPECTRA = {
     "one line of ten megabytes": b"BLOCK MASS\n 25 " + b"1" * 10**7 + b"\n 25 125.0\n",
     "ten megabytes without a line": b" " * 10**7,
     "zeros": b"\0" * 10**6 + b"\nBLOCK MASS\n 25 125.0\n",
-    "twenty thousand blocks": b"".join(b"BLOCK B%d\n 1 2.0\n" % k for k in range(20_000))
-    + b"BLOCK MASS\n 25 125.0\n",
+    "twenty thousand blocks": b"".join(b"BLOCK B%d\n 1 2.0\n" % k for k in range(20_000)) + b"BLOCK MASS\n 25 125.0\n",
     "one block twenty thousand times": b"BLOCK MASS\n 25 1.0\n" * 20_000 + b"BLOCK MASS\n 25 125.0\n",
     "twenty thousand decays": b"".join(b"DECAY %d 1.0\n" % k for k in range(20_000)) + b"BLOCK MASS\n 25 125.0\n",
     "words that look like headers": b"BLOCKBLOCK MASS\nBLOCK\n" * 20_000 + b"BLOCK MASS\n 25 125.0\n",
