@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from rayscan.errors import ClusterError
 
 logger = logging.getLogger("rayscan")
 
+_MANY_NODES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
 
 
@@ -102,15 +106,38 @@ def _start_local(evaluators: int | None) -> None:
     if not any(os.environ.get(name) for name in _TOKEN_VARIABLES) and not home_token.exists():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     cores = os.cpu_count() or 1
-    ray.init(
-        address="local",
-        num_cpus=max(cores, evaluators or 0) + 1,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=512 * 2**20,
-        _node_ip_address="127.0.0.1",
-    )
+    with _loopback():
+        ray.init(
+            address="local",
+            num_cpus=max(cores, evaluators or 0) + 1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=512 * 2**20,
+            _node_ip_address="127.0.0.1",
+        )
+
+
+@contextlib.contextmanager
+def _loopback() -> Iterator[None]:
+    """Have the Ray that is started listen on the loopback address alone.
+
+    Asking for ``127.0.0.1`` is not enough: on Linux, Ray puts the machine's own address in its place, and its servers
+    then listen on every interface. This switch is what keeps it local on laptops with a firewall. Ray's processes
+    inherit it, so that it need not stay; one that stayed would be in the way of a cluster that is joined later.
+    """
+    before = os.environ.get(_MANY_NODES)
+    constant = getattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
+    os.environ[_MANY_NODES] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = constant
+        if before is None:
+            del os.environ[_MANY_NODES]
+        else:
+            os.environ[_MANY_NODES] = before
 
 
 def evaluator_share(cluster: Cluster, evaluators: int | None, cores: int) -> tuple[int, float]:
