@@ -65,7 +65,13 @@ class RunLock:
         if time.monotonic() - self._last_beat < BEAT:
             return
         self._last_beat = time.monotonic()
-        holder = read_holder(self.path.parent)
+        try:
+            holder = _holder_in(self.path)
+        except FileNotFoundError:
+            holder = {}
+        except OSError:
+            # A file system that is away says nothing about who is there.
+            return
         if holder.get("token") != self._token:
             msg = (
                 f"{self.path.parent}: {_name(holder)} took this run over while this scan gave no sign of life; "
@@ -142,8 +148,15 @@ def _kernel_lock(handle: int, directory: Path) -> bool:
 def read_holder(directory: Path) -> dict[str, Any]:
     """Return who holds a run directory (``host``, ``pid``, ``since``), or nothing."""
     try:
-        holder = json.loads(read_plain(directory / NAME, LARGEST) or b"{}")
-    except (OSError, ValueError):
+        return _holder_in(directory / NAME)
+    except OSError:
+        return {}
+
+
+def _holder_in(path: Path) -> dict[str, Any]:
+    try:
+        holder = json.loads(read_plain(path, LARGEST) or b"{}")
+    except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
 
