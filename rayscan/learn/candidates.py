@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rayscan.learn import selection
-from rayscan.learn.data import Array, Origin, Proposals, Rows
+from rayscan.learn.data import Array, History, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
 from rayscan.learn.lesson import make_lesson, map_weights
 from rayscan.learn.networks import Prediction, Surrogate, make_surrogate
@@ -81,7 +81,7 @@ class CandidateProposer:
         self.initial = InitialDesign(d, options, seed)
         self.map = VegasMap(d, options.ninc, options.nitn, options.alpha, options.nproc)
         self.surrogate: Surrogate = make_surrogate(d, target, observables, options, self._number(WEIGHTS))
-        self._rows: list[Rows] = []
+        self._history = History(d, len(self.observables))
         self._provisional = False
         self._pool: Pool | None = None
         self._pools = self._choices = 0
@@ -90,15 +90,13 @@ class CandidateProposer:
 
     def tell(self, rows: Rows) -> None:
         """Take evaluated rows, in issue order."""
-        if len(rows):
-            self._rows.append(rows)
+        self._history.add(rows)
 
     def refit(self) -> None:
-        """Train the network and the map on all rows. Without rows nothing changes."""
-        if not self._rows:
+        """Train the network and the map on what is remembered. Without rows nothing changes."""
+        rows = self._history.rows
+        if not len(rows):
             return
-        rows = Rows.concatenate(self._rows)
-        self._rows = [rows]
         lesson = make_lesson(rows, self.target, self.observables)
         self.surrogate.fit(lesson, self._number(TRAINING))
         self._provisional = lesson.provisional
@@ -142,7 +140,8 @@ class CandidateProposer:
         self._queue = Proposals(**queue, generation=self.generation)
         self.map.load_state_dict(state["map"])
         self.surrogate.load_state_dict(state["surrogate"])
-        self._rows = [rows] if len(rows) else []
+        self._history = History(self.d, len(self.observables))
+        self._history.add(rows)
         self._pool = None
 
     def _choose(self, pending: Array) -> Proposals:

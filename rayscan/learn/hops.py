@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 from rayscan.learn.data import Array
 from rayscan.learn.spread import sparse_points
 
-LEAST, MOST = 0.02, 0.4
+LEAST, MOST = 0.005, 0.4
 TRIPLES = 4000
 FORGET = 0.7
 
@@ -32,7 +32,7 @@ class Hops:
     """
 
     def __init__(self) -> None:
-        self.tried, self.found = 10.0, 1.0
+        self.tried, self.found = 10.0, 0.5
         self.reach = np.inf
 
     @property

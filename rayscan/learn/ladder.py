@@ -14,8 +14,11 @@ from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.learn.data import Array
 from rayscan.target import Target
 
-ENOUGH = 30
+ENOUGH = 20
 """Valid points from which the true target is the goal (subset simulation's level until then)."""
+
+SAME = 1e-6
+"""A distance below which the likelihood of a target function counts as 1."""
 
 SPREAD = 4.0
 """The scale of an observable, in typical distances of the best points from the target."""
@@ -44,7 +47,14 @@ class Ladder:
         names = [name for name in target.constraints if name in observables]
         self.columns: NDArray[np.int64] = np.array([list(observables).index(name) for name in names], dtype=np.int64)
         self._constraints: list[Constraint] = [target.constraints[name] for name in names]
-        allowed = math.sqrt(-2 * math.log(target.threshold)) if target.threshold > 0 else math.inf
+        self._allowed = math.sqrt(-2 * math.log(target.threshold)) if target.threshold > 0 else math.inf
+        self._judged = target.function is not None
+        self.graded = False
+        self._build()
+
+    def _build(self) -> None:
+        """Set intervals, centres and scales of the constraints."""
+        allowed = self._allowed
         ends = [_interval(constraint, allowed) for constraint in self._constraints]
         self._soft = [j for j, constraint in enumerate(self._constraints) if not constraint.hard]
         self.joint = len(self._soft) > 1 and math.isfinite(allowed)
@@ -64,7 +74,48 @@ class Ladder:
     @property
     def outputs(self) -> int:
         """How many observables the surrogate predicts."""
-        return len(self.columns)
+        return len(self._constraints)
+
+    def grade(self, observables: Array, likelihood: Array) -> bool:
+        """Take the likelihood of a target function as one more observable, once it has said more than yes or no.
+
+        Parameters as `seen`.
+
+        Returns
+        -------
+        bool
+            Whether what the surrogate has to predict has changed.
+        """
+        if self.graded or not self._judged or not (self._distance(observables, likelihood) > SAME).any():
+            return False
+        self._add_grade()
+        return True
+
+    def _add_grade(self) -> None:
+        self.graded = True
+        # The distance sqrt(-2 ln L) is judged as a measurement of 0 ± 1 would be.
+        self._constraints.append(Gaussian(0.0, 1.0))
+        self._build()
+
+    def seen(self, observables: Array, likelihood: Array) -> Array:
+        """Return what the surrogate learns ``(n, outputs)``: the observables and, once graded, the function's distance.
+
+        Parameters
+        ----------
+        observables : ndarray, shape (n, k)
+            The constrained ones.
+        likelihood : ndarray, shape (n,)
+            Of all demands together.
+        """
+        return np.column_stack([observables, self._distance(observables, likelihood)]) if self.graded else observables
+
+    def _distance(self, observables: Array, likelihood: Array) -> Array:
+        """Return ``sqrt(-2 ln L)`` ``(n,)`` of the target's function alone, NaN where it says a flat no."""
+        with np.errstate(divide="ignore"):
+            rest = -2 * np.log(likelihood)
+        for j in range(len(self.columns)):
+            rest = rest - self._constraints[j].chi2(observables[:, j])
+        return np.asarray(np.sqrt(np.where(np.isfinite(rest), np.maximum(rest, 0.0), np.nan)))
 
     def quantities(self, observables: Array) -> Array:
         """Return what the intervals hold: constrained observables ``(n, outputs)``, and their joint distance."""
@@ -141,10 +192,12 @@ class Ladder:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything `update` has set."""
-        return {"level": self.level, "scale": self.scale, "reached": self.reached}
+        return {"level": self.level, "scale": self.scale, "reached": self.reached, "graded": self.graded}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
+        if bool(state["graded"]) and not self.graded:
+            self._add_grade()
         self.level, self.scale = np.array(state["level"]), np.array(state["scale"])
         self.reached = bool(state["reached"])
 

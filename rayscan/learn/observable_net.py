@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rayscan.learn.data import Array
+from rayscan.learn.edges import edges
 
 
 class ObservableNet(nn.Module):
@@ -20,7 +21,7 @@ class ObservableNet(nn.Module):
     Parameters
     ----------
     d, outputs : int
-        Parameters in, observables out.
+        Parameters in, each seen through `edges`, and observables out.
     hidden : sequence of int
         Neurons of each hidden layer.
     waves : int
@@ -40,17 +41,22 @@ class ObservableNet(nn.Module):
         scales = bandwidth * 8.0 ** -rng.random(waves)
         self.waves = nn.Parameter(torch.from_numpy((rng.normal(size=(d, waves)) * scales).astype(np.float32)))
         layers: list[nn.Module] = []
-        width = d + 2 * waves
+        width = 2 * d + 2 * waves
         for neurons in hidden:
             layers += [_linear(width, neurons, math.sqrt(2), rng), nn.SiLU()]
             width = neurons
         self.body = nn.Sequential(*layers, _linear(width, outputs + 1, 0.1, rng))
 
-    def forward(self, u: Tensor) -> Tensor:
-        """Return ``(n, outputs + 1)``: scaled observables, and the logit of validity in the last column."""
-        x = 2 * u - 1
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(n, outputs + 1)``: scaled observables, and the logit of validity in the last column.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n, 2d)
+            `edges` of the points.
+        """
         if self.waves.shape[1]:
-            phase = x @ self.waves
+            phase = x[:, : len(self.waves)] @ self.waves
             x = torch.cat([x, torch.sin(phase), torch.cos(phase)], dim=1)
         answer: Tensor = self.body(x)
         return answer
@@ -103,7 +109,7 @@ class Learner:
         float
             Mean loss of the last tenth of the steps.
         """
-        inputs, wanted, known = self._tensor(u), self._tensor(t), ~torch.isnan(self._tensor(t))
+        inputs, wanted, known = self._tensor(edges(u)), self._tensor(t), ~torch.isnan(self._tensor(t))
         wanted = torch.nan_to_num(wanted)
         label, labelled = torch.nan_to_num(self._tensor(ok)), ~torch.isnan(self._tensor(ok))
         index = torch.from_numpy(batches).to(self.device)
@@ -128,7 +134,7 @@ class Learner:
     @torch.no_grad()
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return scaled observables ``(n, outputs)`` and the logit of validity ``(n,)`` at ``(n, d)`` points."""
-        parts = [self.net(self._tensor(u[start : start + 65536])) for start in range(0, len(u), 65536)]
+        parts = [self.net(self._tensor(edges(u[start : start + 65536]))) for start in range(0, len(u), 65536)]
         if not parts:
             return np.empty((0, self.net.outputs)), np.empty(0)
         answer = torch.cat(parts).double().cpu().numpy()

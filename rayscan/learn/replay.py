@@ -1,17 +1,17 @@
-"""Every evaluated point, as lessons for a surrogate."""
+"""Evaluated points, as lessons for a surrogate."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.data import Array, Rows
+from rayscan.learn.data import Array, History, Rows
 from rayscan.learn.ladder import ENOUGH, Ladder
 from rayscan.target import Target
 
 
 class Replay:
-    """All points so far, and the minibatches drawn from them.
+    """The points so far, a bounded number of them, and the minibatches drawn from them.
 
     Parameters
     ----------
@@ -23,24 +23,21 @@ class Replay:
     def __init__(self, d: int, target: Target, ladder: Ladder) -> None:
         self._ladder = ladder
         self._judged_whole = target.labels is not None or target.function is not None
-        self._empty = Rows.empty(d, ladder.outputs)
-        self._batches: list[Rows] = []
+        self._history = History(d, len(ladder.columns))
 
     def __len__(self) -> int:
-        return sum(map(len, self._batches))
+        return len(self._history)
 
     def add(self, rows: Rows) -> None:
         """Append rows, keeping only the observables that are constrained."""
         kept = {name: getattr(rows, name) for name in Rows.__slots__}
         kept["observables"] = np.where(np.isfinite(rows.observables), rows.observables, np.nan)[:, self._ladder.columns]
-        self._batches.append(Rows(**kept))
+        self._history.add(Rows(**kept))
 
     @property
     def rows(self) -> Rows:
-        """All rows, in order; `observables` holds the constrained ones alone."""
-        if len(self._batches) > 1:
-            self._batches = [Rows.concatenate(self._batches)]
-        return self._batches[0] if self._batches else self._empty
+        """What is remembered, in the order of ids; `observables` holds the constrained ones alone."""
+        return self._history.rows
 
     @property
     def u(self) -> Array:
@@ -49,8 +46,8 @@ class Replay:
 
     @property
     def observables(self) -> Array:
-        """Constrained observables ``(n, outputs)``, NaN where missing."""
-        return self.rows.observables
+        """What the surrogate learns ``(n, outputs)``: constrained observables, NaN where missing."""
+        return self._ladder.seen(self.rows.observables, self.rows.likelihood)
 
     @property
     def penalty(self) -> Array:
@@ -76,7 +73,7 @@ class Replay:
         )
         violated = (present & ~inside).any(axis=1)
         answer = np.where(present.all(axis=1), 1.0, np.where(violated, np.nan, 0.0))
-        if self._judged_whole:
+        if self._judged_whole and not self._ladder.graded:
             answer = np.where(self.valid, 1.0, np.where(violated, np.nan, 0.0))
         answer[failed] = 0.0
         return np.asarray(answer, dtype=np.float64)
@@ -88,7 +85,7 @@ class Replay:
     def batches(self, steps: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw minibatches ``(steps, size)``: half from everything, a quarter near the target, a quarter recent."""
         n = len(self)
-        near = self._near()
+        near = self.near()
         recent = np.arange(max(0, n - 900), n)
         quarter = size // 4
         return np.concatenate(
@@ -100,14 +97,14 @@ class Replay:
             axis=1,
         )
 
-    def _near(self) -> NDArray[np.int64]:
-        """Return the points that lie nearest the target: as many as are valid, at least a tenth of all."""
+    def near(self, least: int = ENOUGH) -> NDArray[np.int64]:
+        """Return the points nearest the target: twice as many as are valid, a tenth of all, and at least so many."""
         n = len(self)
         if not self._ladder.outputs:
             valid = np.flatnonzero(self.valid)
             return valid if len(valid) else np.arange(n)
         penalty = np.where(np.isnan(self.penalty), np.inf, self.penalty)
-        count = min(n, max(2 * int(self.valid.sum()), n // 10, ENOUGH))
+        count = min(n, max(2 * int(self.valid.sum()), n // 10, least))
         return np.argpartition(penalty, count - 1)[:count]
 
     def best(self) -> Array:

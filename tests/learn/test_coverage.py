@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 
@@ -12,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from rayscan.constraints import Above, Gaussian, Window
-from rayscan.learn import coverage
+from rayscan.learn import contest, coverage
 from rayscan.learn.coverage import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.target import Target
 
 Array = NDArray[np.float64]
@@ -25,9 +25,9 @@ Function = Callable[[Array], Array]
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Smaller minibatches, fewer steps and walkers: the problems here are easy."""
-    monkeypatch.setattr(coverage, "STEPS", 120)
-    monkeypatch.setattr(coverage, "FIRST_STEPS", 300)
-    monkeypatch.setattr(coverage, "BATCH", 128)
+    monkeypatch.setattr(contest, "STEPS", 120)
+    monkeypatch.setattr(contest, "FIRST_STEPS", 150)
+    monkeypatch.setattr(contest, "BATCH", 128)
     monkeypatch.setattr(coverage, "WALKERS", 300)
 
 
@@ -131,14 +131,11 @@ def test_same_seed_and_rows_give_the_same_proposals_and_another_seed_others() ->
 
 
 def test_a_saved_state_continues_as_if_nothing_had_happened() -> None:
-    """A proposer restored through torch.save proposes what the original does, before and after another refit."""
+    """A proposer restored from bytes proposes what the original does, before and after another refit."""
     original = make(3, RING, ("y",))
     rows = scan(original, ring, RING, ("y",), 4)
-    file = io.BytesIO()
-    torch.save(original.state_dict(), file)
-    file.seek(0)
     copy = make(3, RING, ("y",))
-    copy.load_state_dict(torch.load(file, weights_only=True), rows)
+    copy.load_state_dict(from_bytes(to_bytes(original.state_dict())), rows)
     assert copy.generation == original.generation == 4
     for batch in range(2):
         told = []

@@ -1,0 +1,71 @@
+"""Which surrogate is believed, and how wide its predictions are taken to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rayscan.learn import contest
+from rayscan.learn.contest import PLAIN, POINTS, WAVES, Contest
+from rayscan.learn.data import Rows
+from rayscan.learn.ladder import Ladder
+from rayscan.learn.options import LearnOptions
+from rayscan.learn.replay import Replay
+from rayscan.target import Target
+
+TARGET = Target(y=(-0.1, 0.1))
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Contest:
+    """A contest that has learned a smooth function of two parameters from 200 points."""
+    monkeypatch.setattr(contest, "FIRST_STEPS", 50)
+    rng = np.random.default_rng(0)
+    ladder = Ladder(TARGET, ["y"])
+    replay = Replay(2, TARGET, ladder)
+    u = rng.random((200, 2))
+    y = smooth(u)
+    found = TARGET.judge({"y": y[:, 0]})
+    zeros = np.zeros(200, dtype=np.int8)
+    replay.add(
+        Rows(np.arange(200), u, zeros, y, found.valid, found.likelihood, found.penalty, zeros, np.ones(200), y[:, 0])
+    )
+    ladder.update(replay.observables, replay.penalty, replay.valid)
+    made = Contest(2, ladder, LearnOptions(hidden=(20, 20), device="cpu"), 0)
+    made.train(replay, rng)
+    return made
+
+
+def smooth(u: np.ndarray) -> np.ndarray:
+    """Return one observable ``(n, 1)``."""
+    return (np.sin(3 * u[:, 0]) - u[:, 1])[:, None]
+
+
+def test_points_drive_first_and_say_themselves_how_good_they_are(judged: Contest) -> None:
+    """Before anything is tested, the interpolation drives, with a width that its true errors bear out."""
+    new = np.random.default_rng(1).random((300, 2))
+    truth = judged.ladder.scaled(smooth(new))
+    t, logit = judged.predict(new)
+    assert judged.driver == POINTS
+    assert logit.shape == (300,)
+    assert np.quantile(np.abs(t - truth), 0.68) < 5 * judged.width[0]
+    assert judged.width[0] < 0.1
+
+
+def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest) -> None:
+    """Errors decide, not the order in which surrogates are named."""
+    new = np.random.default_rng(1).random((100, 2))
+    judged.tell(new, smooth(new), np.zeros(100, dtype=bool))
+    assert [len(errors) for errors in judged.errors] == [100, 100, 100]
+    for best in (WAVES, PLAIN):
+        judged.errors = [np.full((100, 1), 0.01 if k == best else 0.1) for k in range(3)]
+        judged._judge()
+        assert judged.driver == best
+
+
+def test_labels_alone_are_judged_by_probability() -> None:
+    """Without observables the networks compete by the squared errors of their probabilities."""
+    target = Target(labels="y")
+    made = Contest(2, Ladder(target, ["y"]), LearnOptions(hidden=(20, 20), device="cpu"), 0)
+    assert len(made.errors) == 2
+    assert made.driver == PLAIN
