@@ -20,11 +20,12 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rayscan.learn import coverage
+from rayscan.learn import contest, coverage, interpolator, observable_net
 from rayscan.learn.chains import Chains
-from rayscan.learn.coverage import CoverageProposer
+from rayscan.learn.contest import Contest
 from rayscan.learn.data import Array
 from rayscan.learn.hops import Hops
+from rayscan.learn.interpolator import Interpolator
 from rayscan.learn.ladder import Ladder
 from tests.benchmarks import methods
 from tests.benchmarks.efficiency import ALL
@@ -60,7 +61,7 @@ class Ablation:
             yield
 
 
-_update, _train = Ladder.update, CoverageProposer._train
+_update, _train, _size = Ladder.update, Contest.train, Contest._size
 
 
 def update_without_levels(self: Ladder, *arguments: Any) -> bool:
@@ -70,16 +71,29 @@ def update_without_levels(self: Ladder, *arguments: Any) -> bool:
     return changed
 
 
-def train_from_scratch(self: CoverageProposer, rng: np.random.Generator) -> None:
+def train_from_scratch(self: Contest, *arguments: Any) -> None:
     """Train new networks at each refit; what is known of errors stays."""
-    errors, self.learners = self.errors, []
-    _train(self, rng)
-    self.errors = errors or self.errors
+    self.networks = []
+    _train(self, *arguments)
 
 
-def any_points(candidates: Array, distance: Array, count: int) -> Any:
-    """Choose candidates blindly."""
-    return np.random.default_rng(len(candidates)).permutation(len(candidates))[:count]
+def losing(*surrogates: int) -> tuple[Any, str, Any]:
+    """Return the replacement by which some surrogates are behind whatever they do."""
+
+    def size(self: Contest, k: int) -> float:
+        return 1e9 if k in surrogates and np.isfinite(_size(self, k)) else _size(self, k)
+
+    return Contest, "_size", size
+
+
+def unlearned(self: Interpolator, u: Array, t: Array, *arguments: Any) -> Array:
+    """Interpolate nothing."""
+    return np.full(t.shape, np.nan)
+
+
+def unstretched(u: Array) -> Array:
+    """Return each coordinate twice as it is."""
+    return np.tile(2 * u - 1, 2)
 
 
 def small_steps(self: Chains, movers: Any, others: Any, rng: np.random.Generator) -> Array:
@@ -88,19 +102,28 @@ def small_steps(self: Chains, movers: Any, others: Any, rng: np.random.Generator
     return trial
 
 
-ALONE = (CoverageProposer, "_lead", lambda self: np.inf)
-"""A single network leads by any factor, and gets the gradient steps of a leader."""
+def any_width(self: Contest) -> Array:
+    """Return the width of which nothing is known."""
+    return np.full(len(self.ladder.goal), contest.NEUTRAL)
 
+
+NETWORKS = (contest.PLAIN, contest.WAVES)
 ABLATIONS: dict[str, Ablation] = {
     "default": Ablation("nothing"),
-    "plain": Ablation("the network with plane waves", ((coverage, "WAVES", (0,)), ALONE)),
-    "waves": Ablation("the network without plane waves", ((coverage, "WAVES", (64,)), ALONE)),
+    "waves": Ablation("the network with plane waves", (losing(contest.WAVES),)),
+    "plain": Ablation("the network without plane waves", (losing(contest.PLAIN),)),
+    "points": Ablation("the Gaussian process", ((Interpolator, "train", unlearned),)),
+    "networks": Ablation("networks that may drive", (losing(*NETWORKS),)),
+    "edges": Ablation(
+        "stretched coordinates", ((interpolator, "edges", unstretched), (observable_net, "edges", unstretched))
+    ),
     "level": Ablation("provisional levels", ((Ladder, "update", update_without_levels),)),
-    "cold": Ablation("warm starts: trained from scratch", ((CoverageProposer, "_train", train_from_scratch),)),
-    "width": Ablation("width from errors of predictions", ((CoverageProposer, "_judge", lambda self: None),)),
+    "cold": Ablation("warm starts: trained from scratch", ((Contest, "train", train_from_scratch),)),
+    "width": Ablation("width from errors of predictions", ((Contest, "_uncertainty", any_width),)),
     "steps": Ablation("differential-evolution moves", ((Chains, "_propose", small_steps),)),
     "restarts": Ablation("restarts at sparse places", ((Chains, "restart", lambda *arguments: None),)),
-    "farthest": Ablation("the farthest-point share", ((coverage, "farthest_points", any_points),)),
+    "farthest": Ablation("the farthest-point share", ((coverage, "SPREAD", 0.0),)),
+    "crowded": Ablation("leaving out near repetitions", ((coverage, "CROWDED", 0.0),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
     "audit": Ablation("the audit", ((coverage, "AUDIT_SHARE", 0.0),)),
     "uniform": Ablation("the uniform share", options={"random_share": 0.0}),
