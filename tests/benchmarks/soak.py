@@ -1,12 +1,15 @@
 """Long runs in miniature: ``python -m tests.benchmarks.soak [--points 1000000] [--evaluators 2]``.
 
 Trivial points through the whole engine. Prints the memory of the driver against the points so far, its slope after the
-first fifth, points a second and bytes a point on the disk.
+first fifth, points a second and bytes a point on the disk; then what ``rayscan status``, ``rayscan report`` and a resume
+take on the run directory, in time and memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -50,12 +53,27 @@ def main() -> None:
         result = scan.run(evaluations=arguments.points, progress=watch)
         seconds = time.monotonic() - started
         assert np.array_equal(result.table["point_id"].to_numpy(), np.arange(arguments.points))
+        del result
+        for command in ("status", "report"):
+            print(cost(f"rayscan {command}", f"import sys; from rayscan.cli import main; "
+                       f"sys.argv = ['rayscan', {command!r}, {str(out)!r}]; main()"))  # fmt: skip
+        print(cost("reopening", f"from rayscan.store import Store; Store.open({str(out)!r}).learner_rows()"))
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{arguments.points / seconds:,.0f} points/s with start and end, {size / arguments.points:.0f} bytes a point")
     for name, column in (("driver", 1), ("evaluator", 2)):
         points, memory = np.array([(row[0], row[column]) for row in seen if row[0] > arguments.points / 5]).T
         slope = np.polyfit(points, memory, 1)[0]
         print(f"{name}: {slope:.0f} bytes a point after the first fifth")
+
+
+def cost(what: str, program: str) -> str:
+    """Return what a program of Python takes, in a process of its own."""
+    after = (
+        "import atexit, resource, time; start = time.monotonic(); atexit.register(lambda: print('\\n%.1f s, %d MiB' % ("
+    )
+    after += "time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))"
+    done = subprocess.run([sys.executable, "-c", f"{after}\n{program}"], capture_output=True, text=True, check=True)
+    return f"{what}: {done.stdout.splitlines()[-1]}"
 
 
 def is_evaluator(process: psutil.Process) -> bool:
