@@ -79,9 +79,15 @@ def connect(evaluators: int | None = None) -> Cluster:
             else:
                 _start_local(evaluators)
                 _started_sessions.add(_session())
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:
+            # Ray raises bare Exceptions, too, such as when a busy machine does not start it within half a minute.
             where = f"the cluster at RAY_ADDRESS={address}" if address else "a local Ray"
-            msg = f"{where} could not be used: {error}. Unset RAY_ADDRESS to run on this machine alone"
+            advice = (
+                "Unset RAY_ADDRESS to run on this machine alone"
+                if address
+                else "Try again when the machine is less busy, or scan without Ray: evaluators = 0"
+            )
+            msg = f"{where} could not be used: {error}. {advice}"
             raise ClusterError(msg) from error
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     node_id = ray.get_runtime_context().get_node_id()
