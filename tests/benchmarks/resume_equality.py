@@ -78,8 +78,8 @@ def killed(out: Path, arguments: argparse.Namespace, once: float, rng: random.Ra
         else:
             while process.poll() is None and rows(out) <= found[-1]:
                 time.sleep(0.2)
-            # Together these take about as long as the undisturbed scan, so that the kills are spread over all of it.
-            time.sleep(rng.uniform(0.0, once / arguments.kills))
+            # Short enough that the kills are spread over the whole scan, at any moment of a round.
+            time.sleep(rng.uniform(0.0, once / arguments.kills / 2))
         if process.poll() is not None:
             assert process.returncode == 0, f"the scan ended with {process.returncode}"
             break
@@ -114,7 +114,7 @@ def compare(directory: Path, arguments: argparse.Namespace) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=int, default=2000)
+    parser.add_argument("--points", type=int, default=3000)
     parser.add_argument("--K", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.01, help="what a point takes, in seconds")
     parser.add_argument("--evaluators", type=int, default=0)

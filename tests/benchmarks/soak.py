@@ -1,8 +1,8 @@
 """Long runs in miniature: ``python -m tests.benchmarks.soak [--points 1000000] [--evaluators 2]``.
 
 Trivial points through the whole engine. Prints the memory of the driver against the points so far, its slope after the
-first fifth, points a second and bytes a point on the disk; then what ``rayscan status``, ``rayscan report`` and a resume
-take on the run directory, in time and memory.
+first fifth, points a second and bytes a point on the disk; then what ``rayscan status``, ``rayscan report`` and
+reopening take on the run directory, in time and memory.
 """
 
 from __future__ import annotations
