@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 VALID, INVALID, DARK = "#0072B2", "#B8B8B8", "#333333"
 ORIGIN_COLOURS = {
     "given": "#000000", "initial": "#999999", "uniform": "#E69F00", "map": "#0072B2", "local": "#009E73",
-    "chain": "#CC79A7", "flow": "#D55E00", "audit": "#56B4E9", "fork": "#F0E442",
+    "chain": "#CC79A7", "growth": "#D55E00", "audit": "#56B4E9", "fork": "#F0E442",
 }  # fmt: skip
 CONFIDENCES = (0.68, 0.95)
 MAX_DRAWN = 20_000

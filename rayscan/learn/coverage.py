@@ -14,6 +14,8 @@ from rayscan.learn.audit import Audit
 from rayscan.learn.chains import Chains
 from rayscan.learn.contest import Contest
 from rayscan.learn.data import Array, Origin, Proposals, Rows
+from rayscan.learn.exploration import Exploration
+from rayscan.learn.growth import Growth
 from rayscan.learn.hops import Hops
 from rayscan.learn.initial import InitialDesign
 from rayscan.learn.ladder import Ladder
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
-SHARPNESS = 4.0
+SHARPNESS = 7.0
 SURE = 0.95
-SPREAD = 0.25
+SPREAD = 0.15
 """Of the points from the chains, those that fill the largest holes. They cover; more of them would crowd the rims."""
-CROWDED = 0.1
+CROWDED = 0.2
 """Of the candidates, those nearest to a known or pending point that are not taken."""
 BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
 AUDIT_FROM, AUDIT_SHARE = 50, 0.015
@@ -58,10 +60,12 @@ class CoverageProposer:
        logit of validity. The one with the smallest errors on points that it had not seen drives.
     2. `Ladder` says what to hit: the target, or a wider provisional one.
     3. `Chains` sample the probability of hitting it, given how far off the driver is.
-    4. `Hops` try places outside the known valid region on the true function, as often as that pays.
-    5. Of each batch, an exact share is uniform; once there are `AUDIT_FROM` valid points, `AUDIT_SHARE` of the rest is
-       drawn by `Audit` with a known density, for the volume; of the points from the chains, `SPREAD` fill the largest
-       holes among the points known and the rest come as they are.
+    4. `Hops` try places outside the known valid region on the true function, as often as that pays, and where the
+       chains fail, `Growth` steps along the known region.
+    5. Of each batch, an exact share is uniform, and more of it while `Exploration` has evidence of missed volume; once
+       there are `AUDIT_FROM` valid points, `AUDIT_SHARE` of the rest is drawn by `Audit` with a known density, for the
+       volume; of the points from the chains, `SPREAD` fill the largest holes among the points known and the rest come
+       as they are.
     """
 
     def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
@@ -71,6 +75,9 @@ class CoverageProposer:
         self.replay = Replay(d, target, self.ladder)
         self.chains = Chains(d, WALKERS)
         self.hops = Hops()
+        self.growth = Growth()
+        # A classifier cannot know of what it has not seen; observables point the way to it.
+        self.exploration = Exploration(belief=0.0 if self.ladder.outputs else 1.0)
         self.audit = Audit(d)
         self.contest = Contest(d, self.ladder, options, seed)
         self._sure = 0.0
@@ -88,14 +95,16 @@ class CoverageProposer:
         """Take evaluated rows in issue order, and note how far off the predictions for them are."""
         if not len(rows):
             return
-        hopped = rows.origin == Origin.LOCAL
+        hopped, proposed = rows.origin == Origin.LOCAL, rows.origin == Origin.CHAIN
         self.hops.learn(rows.u[hopped], rows.valid[hopped], self._valid)
+        self.growth.learn(rows.valid[rows.origin == Origin.GROWTH], rows.valid[proposed])
+        blind = (rows.origin == Origin.UNIFORM) & np.isfinite(rows.score)
+        self.exploration.learn(int(blind.sum()), rows.score[blind & rows.valid])
         self.replay.add(rows)
         constrained = rows.observables[:, self.ladder.columns]
         if self.ladder.grade(constrained, rows.likelihood):
             # There is one more output to predict: the surrogates begin anew.
             self.contest = Contest(self.d, self.ladder, self.options, self.seed)
-        proposed = rows.origin == Origin.CHAIN
         quantities = self.ladder.quantities(self.ladder.seen(constrained, rows.likelihood))
         self.contest.tell(rows.u[proposed], quantities[proposed], rows.valid[proposed])
 
@@ -144,7 +153,9 @@ class CoverageProposer:
 
     def _walked(self, u: Array) -> Array:
         """Return the chains' log density: flat where the surrogate is as sure as it gets, falling fast below."""
-        return SHARPNESS * np.minimum(self._log_p(u) - self._sure, 0.0)
+        # A probability that was learned from labels has its own slope at the rim; made steeper, it would empty the rim.
+        sharpness = SHARPNESS if self.ladder.outputs else 1.0
+        return sharpness * np.minimum(self._log_p(u) - self._sure, 0.0)
 
     # -- points out ---------------------------------------------------------------------------------------------
 
@@ -166,16 +177,15 @@ class CoverageProposer:
         rng = self._rng()
         audited = len(self._valid) >= AUDIT_FROM and self.audit.ready
         probes = ~blind & (rng.random(rest) < AUDIT_SHARE) if audited else np.zeros(rest, dtype=np.bool_)
+        blind |= ~probes & (rng.random(rest) < self.exploration.share)
         guided = np.flatnonzero(~blind & ~probes)
         if len(guided) and self.chains.started and self.contest.ready:
-            taken = np.concatenate([np.reshape(pending, (-1, self.d)), initial.u])
-            hops = self.hops.propose(self._valid, self._dead, rng.binomial(len(guided), self.hops.share), rng)
-            walked = self._guided(len(guided) - len(hops), np.concatenate([taken, hops]), rng)
+            parts = self._all_guided(len(guided), np.concatenate([np.reshape(pending, (-1, self.d)), initial.u]), rng)
+            found = np.concatenate(list(parts.values()))
+            came = np.repeat(np.array(list(parts), dtype=np.int8), [len(part) for part in parts.values()])
             # Should the chains be stuck, uniform points take the places that are left.
-            order = rng.permutation(len(hops) + len(walked))
-            guided = guided[: len(order)]
-            u[guided] = np.concatenate([hops, walked])[order]
-            origin[guided] = np.where(order < len(hops), Origin.LOCAL, Origin.CHAIN)
+            order = rng.permutation(len(found))
+            u[guided[: len(order)]], origin[guided[: len(order)]] = found[order], came[order]
         free, density = np.flatnonzero(origin == Origin.UNIFORM), np.full(rest, np.nan)
         count = int(probes.sum())
         u[free], origin[free], density[free] = self.audit.batch(len(free) - count, count, rng)
@@ -192,6 +202,14 @@ class CoverageProposer:
         self._asked += n
         steps = np.floor(k * share + 1e-9)
         return np.diff(steps) > 0
+
+    def _all_guided(self, n: int, taken: Array, rng: np.random.Generator) -> dict[Origin, Array]:
+        """Return `n` points by what proposed them."""
+        hops = self.hops.propose(self._valid, self._dead, rng.binomial(n, self.hops.share), rng)
+        steps = rng.binomial(n - len(hops), self.growth.share)
+        grown = self.growth.propose(self._valid, self.replay.u[~self.replay.valid], steps, rng)
+        walked = self._guided(n - len(hops) - len(grown), np.concatenate([taken, hops, grown]), rng)
+        return {Origin.LOCAL: hops, Origin.GROWTH: grown, Origin.CHAIN: walked}
 
     def _guided(self, n: int, taken: Array, rng: np.random.Generator) -> Array:
         if not n:
@@ -243,6 +261,8 @@ class CoverageProposer:
             "contest": self.contest.state_dict(),
             "chains": self.chains.state_dict(),
             "hops": self.hops.state_dict(),
+            "growth": self.growth.state_dict(),
+            "exploration": self.exploration.state_dict(),
             "audit": self.audit.state_dict(),
             "sure": self._sure,
             "pool": self._pool,
@@ -258,6 +278,8 @@ class CoverageProposer:
         self.contest.load_state_dict(state["contest"])
         self.chains.load_state_dict(state["chains"])
         self.hops.load_state_dict(state["hops"])
+        self.growth.load_state_dict(state["growth"])
+        self.exploration.load_state_dict(state["exploration"])
         self.audit.load_state_dict(state["audit"])
         self.replay = Replay(self.d, self.target, self.ladder)
         self.replay.add(rows)

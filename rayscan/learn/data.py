@@ -26,7 +26,7 @@ class Origin(enum.IntEnum):
     MAP = 3
     LOCAL = 4
     CHAIN = 5
-    FLOW = 6
+    GROWTH = 6
     AUDIT = 7
     FORK = 8
 

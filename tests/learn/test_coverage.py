@@ -189,14 +189,14 @@ def test_the_start_is_a_balanced_design_or_the_given_points() -> None:
 
 
 def test_pending_points_repel_new_ones() -> None:
-    """The half that fills holes keeps farther from a pending cloud than it would without one."""
+    """Points from the chains keep farther from a pending cloud than they would without one."""
     proposers = [make(3, RING, ("y",)) for _ in range(2)]
     for proposer in proposers:
         scan(proposer, ring, RING, ("y",), 8)
     cloud = np.random.default_rng(0).uniform([0.0, 0.0, 0.4], [0.5, 1.0, 0.6], (3000, 3))
     inside = [
         (p.u[p.origin == Origin.CHAIN][:, 0] < 0.5).mean()
-        for p in (proposers[0].ask(100, np.empty((0, 3))), proposers[1].ask(100, cloud))
+        for p in (proposers[0].ask(400, np.empty((0, 3))), proposers[1].ask(400, cloud))
     ]
     assert inside[1] < inside[0] - 0.1
 

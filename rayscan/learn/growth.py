@@ -1,0 +1,77 @@
+"""Steps that need no surrogate: from known valid points, as far as the nearest point known to be out of target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from rayscan.learn.data import Array
+from rayscan.learn.spread import sparse_points
+
+MOST = 0.9
+POOR, GOOD = 0.2, 0.5
+"""Acceptance of the chains below which growth takes its full share, and above which none."""
+FORGET = 0.8
+SHORTEST, LONGEST = 0.3, 1.5
+"""Lengths of steps, in units of the distance to the nearest point out of target."""
+
+
+class Growth:
+    """Lets known valid regions grow along themselves where the surrogate cannot follow them.
+
+    A thin region that winds faster than a network or an interpolation resolves leaves the chains no better than chance.
+    The points known to be out of target say how thick the region is around a valid point, whatever its shape; a step of
+    that length often stays inside, and many of them follow it to its end.
+
+    Attributes
+    ----------
+    own, chains : list of float
+        Points tried and found valid lately, of its own and of the chains'.
+    """
+
+    def __init__(self) -> None:
+        self.own, self.chains = [2.0, 1.0], [2.0, 1.0]
+
+    @property
+    def share(self) -> float:
+        """Of the guided points: none while the chains do well, then by what either has lately found."""
+        own, chains = (found / tried for tried, found in (self.own, self.chains))
+        need = np.clip((GOOD - chains) / (GOOD - POOR), 0.0, 1.0)
+        return float(MOST * need * own / (own + chains))
+
+    def learn(self, valid: NDArray[np.bool_], walked: NDArray[np.bool_]) -> None:
+        """Count steps and chain points by whether they were valid."""
+        for counts, seen in ((self.own, valid), (self.chains, walked)):
+            if len(seen):
+                counts[0] = 2 + FORGET * (counts[0] - 2) + len(seen)
+                counts[1] = 1 + FORGET * (counts[1] - 1) + int(seen.sum())
+
+    def propose(self, known: Array, out: Array, count: int, rng: np.random.Generator) -> Array:
+        """Return up to `count` steps ``(n, d)`` from `known` valid points, those in sparse places first served.
+
+        Parameters
+        ----------
+        known, out : ndarray, shape (k, d)
+            Points in and out of target.
+        """
+        if not len(known) or not len(out) or not count:
+            return np.empty((0, known.shape[1]))
+        start = known[sparse_points(known, 2 * count, rng)]
+        thickness, _ = KDTree(out).query(start)
+        step = rng.normal(size=start.shape)
+        length = thickness * np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST), len(start)))
+        step *= (length / np.linalg.norm(step, axis=1))[:, None]
+        trial = start + step
+        inside: Array = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
+        return inside[:count]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts."""
+        return {"own": self.own, "chains": self.chains}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state."""
+        self.own, self.chains = list(state["own"]), list(state["chains"])
