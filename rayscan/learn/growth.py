@@ -12,9 +12,9 @@ from rayscan.learn.data import Array
 from rayscan.learn.spread import sparse_points
 
 MOST = 0.9
-POOR, GOOD = 0.2, 0.5
+POOR, GOOD = 0.1, 0.35
 """Acceptance of the chains below which growth takes its full share, and above which none."""
-FORGET = 0.8
+FORGET = 0.7
 SHORTEST, LONGEST = 0.3, 1.5
 """Lengths of steps, in units of the distance to the nearest point out of target."""
 
@@ -33,7 +33,8 @@ class Growth:
     """
 
     def __init__(self) -> None:
-        self.own, self.chains = [2.0, 1.0], [2.0, 1.0]
+        # Chains are given a few batches to prove themselves: a first failure says little of a surrogate that learns.
+        self.own, self.chains = [2.0, 1.0], [900.0, 450.0]
 
     @property
     def share(self) -> float:
@@ -46,8 +47,8 @@ class Growth:
         """Count steps and chain points by whether they were valid."""
         for counts, seen in ((self.own, valid), (self.chains, walked)):
             if len(seen):
-                counts[0] = 2 + FORGET * (counts[0] - 2) + len(seen)
-                counts[1] = 1 + FORGET * (counts[1] - 1) + int(seen.sum())
+                counts[0] = FORGET * counts[0] + len(seen)
+                counts[1] = FORGET * counts[1] + int(seen.sum()) + (1 - FORGET)
 
     def propose(self, known: Array, out: Array, count: int, rng: np.random.Generator) -> Array:
         """Return up to `count` steps ``(n, d)`` from `known` valid points, those in sparse places first served.

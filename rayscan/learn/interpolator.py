@@ -11,7 +11,7 @@ from rayscan.learn.data import Array
 from rayscan.learn.edges import edges
 from rayscan.learn.gaussian_process import GaussianProcess
 
-MOST, NEAREST = 2000, 1500
+MOST, NEAREST = 1600, 1200
 """Points that are interpolated, and how many of them at most lie nearest the target; the others are any."""
 FIRST_SEARCH, SEARCH = 20, 5
 """Iterations of the search for lengths and noise."""
