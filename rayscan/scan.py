@@ -59,7 +59,7 @@ class Scan:
         Whether a fork takes rows of a tool that is described differently (another card, binary or version).
     surrogate : {"auto", "classifier", "regressor", "similarity"} or torch.nn.Module
     proposal : {"vegas", "random"}
-    selection : {"default", "paper"}
+    selection : {"default", "fast", "paper"}
     K : int
         Points a step.
     L : int, optional

@@ -71,6 +71,7 @@ class CoverageProposer:
     def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
         self.d, self.target, self.options, self.seed = d, target, options, seed
         self.generation = 0
+        self.fast = options.selection == "fast"
         self.ladder = Ladder(target, observables)
         self.replay = Replay(d, target, self.ladder)
         self.chains = Chains(d, WALKERS)
@@ -175,7 +176,7 @@ class CoverageProposer:
         u, origin = np.empty((rest, self.d)), np.full(rest, Origin.UNIFORM, dtype=np.int8)
         blind = self._blind(rest)
         rng = self._rng()
-        audited = len(self._valid) >= AUDIT_FROM and self.audit.ready
+        audited = len(self._valid) >= AUDIT_FROM and self.audit.ready and not self.fast
         probes = ~blind & (rng.random(rest) < AUDIT_SHARE) if audited else np.zeros(rest, dtype=np.bool_)
         blind |= ~probes & (rng.random(rest) < self.exploration.share)
         guided = np.flatnonzero(~blind & ~probes)
@@ -205,7 +206,8 @@ class CoverageProposer:
 
     def _all_guided(self, n: int, taken: Array, rng: np.random.Generator) -> dict[Origin, Array]:
         """Return `n` points by what proposed them."""
-        hops = self.hops.propose(self._valid, self._dead, rng.binomial(n, self.hops.share), rng)
+        count = 0 if self.fast else rng.binomial(n, self.hops.share)
+        hops = self.hops.propose(self._valid, self._dead, count, rng)
         steps = rng.binomial(n - len(hops), self.growth.share)
         grown = self.growth.propose(self._valid, self.replay.u[~self.replay.valid], steps, rng)
         walked = self._guided(n - len(hops) - len(grown), np.concatenate([taken, hops, grown]), rng)
@@ -218,19 +220,26 @@ class CoverageProposer:
             self._refill(n, rng)
         if len(taken):
             self._gap = np.minimum(self._gap, nearest_distance(self._pool, taken))
-        spread = int(SPREAD * n)
-        first = farthest_points(self._pool, self._gap, spread)
-        # Among the rest, none that nearly repeat what is known or under way.
-        others = np.flatnonzero(self._gap >= np.quantile(self._gap, CROWDED))
-        others = np.setdiff1d(others, first)
-        second = rng.choice(others, min(n - spread, len(others)), replace=False)
-        chosen = np.concatenate([first, second])
+        chosen = self._surest(n) if self.fast else self._even(n, rng)
         u = self._pool[chosen]
         keep = np.ones(len(self._pool), dtype=bool)
         keep[chosen] = False
         self._pool, self._gap = self._pool[keep], np.minimum(self._gap[keep], nearest_distance(self._pool[keep], u))
         shuffled: Array = u[rng.permutation(len(u))]
         return shuffled
+
+    def _even(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Choose candidates that fill holes, and others as they come."""
+        spread = int(SPREAD * n)
+        first = farthest_points(self._pool, self._gap, spread)
+        # Among the rest, none that nearly repeat what is known or under way.
+        others = np.setdiff1d(np.flatnonzero(self._gap >= np.quantile(self._gap, CROWDED)), first)
+        second = rng.choice(others, min(n - spread, len(others)), replace=False)
+        return np.concatenate([first, second])
+
+    def _surest(self, n: int) -> NDArray[np.int64]:
+        """Choose the candidates that are most probably valid."""
+        return np.argsort(-self._log_p(self._pool, goal=True), kind="stable")[:n]
 
     def _refill(self, n: int, rng: np.random.Generator) -> None:
         rounds = max(1, -(-4 * n // (WALKERS * SNAPSHOTS)))

@@ -13,7 +13,7 @@ from rayscan.errors import ConfigError, did_you_mean
 
 SURROGATES = ("auto", "classifier", "regressor", "similarity")
 PROPOSALS = ("vegas", "random")
-SELECTIONS = ("default", "paper")
+SELECTIONS = ("default", "fast", "paper")
 DISTANCES = ("euclidean", "cosine")
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -29,8 +29,10 @@ class LearnOptions:
         ``"auto"`` leaves the choice to the method.
     proposal : {"vegas", "random"}
         Where candidates come from: the map and the prior, or the prior alone.
-    selection : {"default", "paper"}
-        How ``K`` of ``L`` candidates are chosen; ``"paper"`` is §6.1 of [1]_.
+    selection : {"default", "fast", "paper"}
+        How points are chosen: to cover the valid region evenly; to collect valid points from the fewest evaluations,
+        which crowds them where the surrogate is surest and leaves the rims and late-found parts thin (a biased sample,
+        with ``surrogate="auto"`` only); or ``K`` of ``L`` candidates as in §6.1 of [1]_.
     K : int
         Points a step.
     L : int or None
@@ -123,6 +125,12 @@ class LearnOptions:
             raise ConfigError(msg)
         if isinstance(self.surrogate, str):
             _one_of("surrogate", self.surrogate, SURROGATES)
+        if self.selection == "fast" and not (isinstance(self.surrogate, str) and self.surrogate == "auto"):
+            msg = (
+                f"selection = 'fast' belongs to the default method; got surrogate = {self.surrogate!r}, "
+                "expected surrogate = 'auto', or selection = 'default'"
+            )
+            raise ConfigError(msg)
         _one_of("proposal", self.proposal, PROPOSALS)
         _one_of("selection", self.selection, SELECTIONS)
         _one_of("distance", self.distance, DISTANCES)

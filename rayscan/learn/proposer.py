@@ -70,10 +70,10 @@ def make_proposer(d: int, target: Target, observables: Sequence[str], options: L
     Returns
     -------
     Proposer
-        `CoverageProposer` for ``surrogate="auto"`` with ``selection="default"``, else
+        `CoverageProposer` for ``surrogate="auto"`` with ``selection="default"`` or ``"fast"``, else
         `CandidateProposer`.
     """
-    if draws_probes(options):
+    if isinstance(options.surrogate, str) and options.surrogate == "auto" and options.selection != "paper":
         from rayscan.learn.coverage import CoverageProposer
 
         return CoverageProposer(d, target, observables, options, seed)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rayscan.constraints import Above, Gaussian, Window
+from rayscan.errors import ConfigError
 from rayscan.learn import contest, coverage
 from rayscan.learn.coverage import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
@@ -199,6 +200,20 @@ def test_pending_points_repel_new_ones() -> None:
         for p in (proposers[0].ask(400, np.empty((0, 3))), proposers[1].ask(400, cloud))
     ]
     assert inside[1] < inside[0] - 0.1
+
+
+def test_fast_collects_more_valid_points_and_covers_less() -> None:
+    """The biased selection gets more of its late points into the target, from a narrower part of it."""
+    even, fast = (scan(make(3, RING, ("y",), selection=name), ring, RING, ("y",), 8) for name in ("default", "fast"))
+    late = slice(400, None)
+    assert fast.valid[late].mean() > even.valid[late].mean() + 0.05
+    assert np.abs(ring(fast.u[fast.valid])).mean() < np.abs(ring(even.u[even.valid])).mean()
+
+
+def test_fast_is_refused_for_another_surrogate() -> None:
+    """Which method a selection belongs to is said before anything starts."""
+    with pytest.raises(ConfigError, match="selection = 'fast' belongs to the default method"):
+        LearnOptions(surrogate="classifier", selection="fast")
 
 
 def half(u: Array) -> Array:
