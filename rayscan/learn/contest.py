@@ -26,7 +26,7 @@ STEPS, LOSER_STEPS, FIRST_STEPS = 300, 60, 300
 BATCH = 256
 CLEAR = 1.5
 """A surrogate that errs so many times more than the best is behind."""
-GROWTH = 1.25
+MORE = 1.25
 """An interpolation that is behind is made anew when there are this many times more points."""
 RECENT, ENOUGH = 300, 50
 CORE = 0.68
@@ -105,7 +105,8 @@ class Contest:
     def rescale(self, factor: Array) -> None:
         """Take over a new scale of the quantities, old over new ``(q,)``."""
         if self.ladder.outputs:
-            self.errors = [error * factor for error in self.errors]
+            self.errors, self._guessed = [error * factor for error in self.errors], self._guessed * factor
+            self.points.rescale(factor[: self.ladder.outputs])
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, those behind less than the others; then choose the driver."""
@@ -117,7 +118,7 @@ class Contest:
         for k, network in enumerate(self.networks):
             steps = FIRST_STEPS if first else LOSER_STEPS if behind[k] else STEPS // (1 if behind[1 - k] else 2)
             network.train(u, t, ok, replay.batches(steps, BATCH, rng))
-        if self.ladder.outputs and not (behind[POINTS] and len(u) < GROWTH * self.points.trained_on):
+        if self.ladder.outputs and not (behind[POINTS] and len(u) < MORE * self.points.trained_on):
             self._guessed = self._joint(self.points.train(u, t, replay.near(NEAREST), rng)[replay.near()])
         self._judge()
 

@@ -86,12 +86,16 @@ class Interpolator:
         return np.abs(self._scaled(own - missed, outputs) - t[:, outputs])
 
     def predict(self, u: Array) -> Array:
-        """Return the observables ``(n, outputs)`` in the scale of the last training."""
+        """Return the observables ``(n, outputs)`` in the scale of the last training or `rescale`."""
         t = np.empty((len(u), len(self.ratio)))
         stretched = edges(u)
         for outputs, process in zip(self.groups, self.processes, strict=True):
             t[:, outputs] = self._scaled(process.predict(stretched), outputs)
         return t
+
+    def rescale(self, factor: Array) -> None:
+        """Predict in a new scale, old over new ``(outputs,)``, until the next training."""
+        self.ratio = self.ratio * factor
 
     def _scaled(self, own: Array, outputs: NDArray[np.int64]) -> Array:
         return np.asarray(np.arcsinh(self.ratio[outputs] * np.sinh(np.clip(own, -40, 40))))

@@ -87,3 +87,14 @@ def test_a_saved_interpolation_predicts_the_same_and_learns_on_the_same() -> Non
     for points in (first, second):
         points.train(u, t, np.arange(40), np.random.default_rng(5))
     np.testing.assert_array_equal(first.predict(u), second.predict(u))
+
+
+def test_a_new_scale_is_taken_over_without_training() -> None:
+    """Half the scale doubles what stands inside the arcsinh."""
+    rng = np.random.default_rng(6)
+    u = rng.random((80, 3))
+    points = Interpolator(3, 2)
+    points.train(u, np.arcsinh(wavy(u)), np.arange(40), rng)
+    before = points.predict(u)
+    points.rescale(np.array([2.0, 1.0]))
+    np.testing.assert_allclose(points.predict(u), np.arcsinh(np.sinh(before) * [2, 1]))
