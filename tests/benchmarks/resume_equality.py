@@ -67,7 +67,7 @@ def different(first: Path, second: Path) -> list[str]:
     return [name for name in names if repr(one[name].to_pylist()) != repr(two[name].to_pylist())]
 
 
-def killed(out: Path, arguments: argparse.Namespace, once: float, rng: random.Random) -> tuple[list[int], int]:
+def killed(out: Path, arguments: argparse.Namespace, rng: random.Random) -> tuple[list[int], int]:
     """Start the scan again and again, and kill it; return the rows after each kill, and the kills before a new row."""
     found, idle = [0], 0
     while len(found) <= arguments.kills:
@@ -76,10 +76,12 @@ def killed(out: Path, arguments: argparse.Namespace, once: float, rng: random.Ra
             # While it starts or resumes.
             time.sleep(rng.uniform(0.2, 8.0))
         else:
-            while process.poll() is None and rows(out) <= found[-1]:
-                time.sleep(0.2)
-            # Short enough that the kills are spread over the whole scan, at any moment of a round.
-            time.sleep(rng.uniform(0.0, once / arguments.kills / 2))
+            # By rows, not by time: the machine may be busier or less busy than a moment ago.
+            wanted = found[-1] + (arguments.points - found[-1]) * rng.random() / (arguments.kills + 2 - len(found))
+            while process.poll() is None and rows(out) <= wanted:
+                time.sleep(0.05)
+            # Any moment of a round.
+            time.sleep(rng.uniform(0.0, arguments.K * arguments.pause))
         if process.poll() is not None:
             assert process.returncode == 0, f"the scan ended with {process.returncode}"
             break
@@ -97,7 +99,7 @@ def compare(directory: Path, arguments: argparse.Namespace) -> bool:
     began = time.monotonic()
     assert start(straight, arguments).wait() == 0, "the undisturbed scan failed"
     once = time.monotonic() - began
-    found, idle = killed(broken, arguments, once, rng)
+    found, idle = killed(broken, arguments, rng)
     assert start(broken, arguments).wait() == 0, "the last resume failed"
     differ = different(straight, broken)
     middle = sum(0 < count < arguments.points for count in found)

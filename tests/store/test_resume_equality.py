@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.timeout(600)
 def test_the_default_method_killed_at_random_equals_one_that_was_not():
     """SIGKILL at random moments of a deterministic scan, and the table is the same to the last bit."""
-    command = [sys.executable, "-m", "tests.benchmarks.resume_equality", "--points", "240", "--K", "60"]
+    command = [sys.executable, "-m", "tests.benchmarks.resume_equality", "--points", "300", "--K", "50"]
     done = subprocess.run(
         [*command, "--kills", "3", "--seed", "1"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=580
     )
