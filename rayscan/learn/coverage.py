@@ -21,6 +21,7 @@ from rayscan.learn.initial import InitialDesign
 from rayscan.learn.ladder import Ladder
 from rayscan.learn.replay import Replay
 from rayscan.learn.spread import farthest_points, nearest_distance, sparse_points
+from rayscan.learn.threads import serial_algebra
 from rayscan.target import Target
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class CoverageProposer:
 
     # -- rows in ------------------------------------------------------------------------------------------------
 
+    @serial_algebra()
     def tell(self, rows: Rows) -> None:
         """Take evaluated rows in issue order, and note how far off the predictions for them are."""
         if not len(rows):
@@ -109,6 +111,7 @@ class CoverageProposer:
         quantities = self.ladder.quantities(self.ladder.seen(constrained, rows.likelihood))
         self.contest.tell(rows.u[proposed], quantities[proposed], rows.valid[proposed])
 
+    @serial_algebra()
     def refit(self) -> None:
         """Train on what is known, choose the surrogate that drives, and set the chains going from sparse places."""
         if not len(self.replay):
@@ -160,6 +163,7 @@ class CoverageProposer:
 
     # -- points out ---------------------------------------------------------------------------------------------
 
+    @serial_algebra()
     def ask(self, n: int, pending: Array) -> Proposals:
         """Return `n` points, mixed such that any prefix keeps the shares.
 

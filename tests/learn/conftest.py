@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from rayscan.learn.data import Origin, Rows
+from rayscan.learn.threads import use_threads
 from rayscan.target import Target
+
+# As many threads as a driver has beside busy evaluators.
+use_threads(1)
 
 WINDOW = Target(y=(0.8, 1.0))
 

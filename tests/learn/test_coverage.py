@@ -194,7 +194,7 @@ def test_pending_points_repel_new_ones() -> None:
     proposers = [make(3, RING, ("y",)) for _ in range(2)]
     for proposer in proposers:
         scan(proposer, ring, RING, ("y",), 8)
-    cloud = np.random.default_rng(0).uniform([0.0, 0.0, 0.4], [0.5, 1.0, 0.6], (3000, 3))
+    cloud = np.random.default_rng(0).uniform([0.0, 0.0, 0.4], [0.5, 1.0, 0.6], (30_000, 3))
     inside = [
         (p.u[p.origin == Origin.CHAIN][:, 0] < 0.5).mean()
         for p in (proposers[0].ask(400, np.empty((0, 3))), proposers[1].ask(400, cloud))
