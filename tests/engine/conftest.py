@@ -200,8 +200,10 @@ def make_script() -> type[Script]:
 def ray_session() -> Iterator[None]:
     """A small Ray for the tests of a module, which writes nothing in the home directory."""
     ray = pytest.importorskip("ray")
-    before = os.environ.get("RAY_AUTH_TOKEN")
-    os.environ["RAY_AUTH_TOKEN"] = "0" * 64
+    # Ray reads the token once a process, and tests of another file may have started it before.
+    given = "RAY_AUTH_TOKEN" in os.environ
+    os.environ.setdefault("RAY_AUTH_TOKEN", "0" * 64)
+    ray.shutdown()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
@@ -210,7 +212,5 @@ def ray_session() -> Iterator[None]:
         )  # fmt: skip
     yield
     ray.shutdown()
-    if before is None:
+    if not given:
         del os.environ["RAY_AUTH_TOKEN"]
-    else:
-        os.environ["RAY_AUTH_TOKEN"] = before

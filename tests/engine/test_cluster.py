@@ -28,8 +28,10 @@ def cluster() -> Iterator[Any]:
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    before = os.environ.get("RAY_AUTH_TOKEN")
-    os.environ["RAY_AUTH_TOKEN"] = "0" * 64
+    # Ray reads the token once a process, and tests of another file may have started it before.
+    given = "RAY_AUTH_TOKEN" in os.environ
+    os.environ.setdefault("RAY_AUTH_TOKEN", "0" * 64)
+    ray.shutdown()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False, **MEMORY})
@@ -37,10 +39,8 @@ def cluster() -> Iterator[Any]:
         yield made
         ray.shutdown()
         made.shutdown()
-    if before is None:
+    if not given:
         del os.environ["RAY_AUTH_TOKEN"]
-    else:
-        os.environ["RAY_AUTH_TOKEN"] = before
 
 
 @pytest.fixture
