@@ -211,8 +211,8 @@ def test_shell_characters_reach_the_program_as_they_are(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     words = ["$(touch pwned)", "`touch pwned`", "; touch pwned", "| touch pwned", "&& touch pwned", "> pwned", "*"]
     tool = rs.Command(
-        ["python", "-c", "import sys; print(len(sys.argv), float({x})); print(sys.argv[1:], file=sys.stderr)", *words],
-        read={"n": r"regex:(\d+) "}, name="$(touch pwned)", env={"TRAP": "$(touch pwned)"},
+        [sys.executable, "-c", "import sys; print(len(sys.argv), float({x}))", *words],
+        read={"n": r"regex:^(\d+)\s"}, name="$(touch pwned)", env={"TRAP": "$(touch pwned)"},
     )  # fmt: skip
     scan = rs.Scan(rs.Space(x=(0, 1)), tool, rs.Target(n=(7.5, 8.5)), out=tmp_path / "run", evaluators=0, initial=3)
     assert scan.run(evaluations=2, progress=None).valid.num_rows == 2
