@@ -24,6 +24,8 @@ from rayscan.store.files import disk_error, sync_directory
 UNSYNCED_BYTES = 16 * 2**20
 BATCH_ROWS = 32_768
 CHECKSUM = b"rayscan.crc32"
+_BLANK = b"00000000"
+"""What stands in the place of a checksum while it is computed."""
 _PREFIX = b"\xff\xff\xff\xff"
 """With which every message begins; the length of its header follows, as four bytes."""
 _RECORD_BATCH = 3
@@ -56,6 +58,7 @@ class SegmentWriter:
         self.path = path
         self._tray = io.BytesIO()
         self._stream = pa.ipc.new_stream(self._tray, schema)
+        self._schema_crc: int | None = None
         self._ended = False
         self._handle: int | None = None
         self._durable = 0
@@ -71,9 +74,17 @@ class SegmentWriter:
         """Add a batch in memory."""
         for start in range(0, batch.num_rows, BATCH_ROWS):
             piece = batch.slice(start, BATCH_ROWS)
-            checksum = _checksum(piece, pa.ipc.read_message(piece.serialize()).body)
-            self._stream.write_batch(piece, custom_metadata={CHECKSUM: checksum})
-        self._empty_tray()
+            self._stream.write_batch(piece, custom_metadata={CHECKSUM: _BLANK})
+            written = self._empty_tray()
+            if self._schema_crc is None:
+                # The stream writes its schema together with the first batch.
+                _, length = _first_message(written)
+                self._pending += written[:length]
+                self._schema_crc = zlib.crc32(written[:length])
+                written = written[length:]
+            at = _checksum_place(written, _BLANK)
+            checksum = _checksum(written, at, piece, self._schema_crc)
+            self._pending += written[:at] + checksum + written[at + len(checksum) :]
 
     def write(self) -> None:
         """Hand everything encoded to the operating system.
@@ -124,8 +135,9 @@ class SegmentWriter:
         if not self._ended:
             self._stream.close()
             self._ended = True
+            end = self._empty_tray()
             if self._handle is not None or self._pending:
-                self._empty_tray()
+                self._pending += end
         self.sync()
         self.abandon()
 
@@ -135,10 +147,12 @@ class SegmentWriter:
             os.close(self._handle)
             self._handle = None
 
-    def _empty_tray(self) -> None:
-        self._pending += self._tray.getvalue()
+    def _empty_tray(self) -> bytes:
+        """Return what the stream has written, and forget it."""
+        written = self._tray.getvalue()
         self._tray.seek(0)
         self._tray.truncate()
+        return written
 
 
 def read_stream(path: Path) -> tuple[pa.Schema | None, list[pa.RecordBatch], Tail]:
@@ -161,58 +175,71 @@ def read_stream(path: Path) -> tuple[pa.Schema | None, list[pa.RecordBatch], Tai
     """
     try:
         with open_plain(path) as file:
-            source = pa.BufferReader(file.read())
+            data = file.read()
     except FileNotFoundError:
         raise
     except OSError as error:
         raise disk_error(path, "read", error, "restore it from a copy") from error
+    source = pa.BufferReader(data)
     schema: pa.Schema | None = None
-    batches: list[pa.RecordBatch] = []
-    whole, skipped = 0, False
+    found: list[tuple[pa.RecordBatch, bool | None]] = []
+    whole = 0
     try:
         stream = pa.ipc.open_stream(source)
         schema = stream.schema
         whole = source.tell()
+        schema_crc = zlib.crc32(data[:whole])
         while True:
             read = stream.read_next_batch_with_custom_metadata()
             start, whole = whole, source.tell()
-            if _is_sound(read, source, start):
-                batches.append(read.batch)
-            else:
-                skipped = True
+            found.append((read.batch, _is_sound(read, data[start:whole], schema_crc)))
     except StopIteration:
         tail = _tail_after(source, source.tell())
     except (pa.ArrowException, OSError, ValueError):
         tail = _tail_after(source, whole)
-    return schema, batches, Tail.DAMAGED if skipped else tail
+    # Streams of other writers have no checksums; a single batch without one is a garbled batch.
+    accepted = (True,) if any(sound is not None for _, sound in found) else (None,)
+    batches = [batch for batch, sound in found if sound in accepted]
+    return schema, batches, tail if len(batches) == len(found) else Tail.DAMAGED
 
 
-def _is_sound(read: Any, source: pa.BufferReader, start: int) -> bool:
-    """Return whether a batch, whose messages are between `start` and the present position, is as it was written."""
-    end = source.tell()
+def _is_sound(read: Any, data: bytes, schema_crc: int) -> bool | None:
+    """Return whether a batch, read from `data`, is as it was written; None for one without a checksum."""
     try:
         # Bytes from elsewhere may claim offsets outside their buffers; an unchecked one would crash the process.
         read.batch.validate(full=True)
         expected = (read.custom_metadata or {}).get(CHECKSUM)
-        return expected is None or expected == _checksum(read.batch, _last_body(source, start, end))
+        return None if expected is None else expected == _checksum(
+            data, _checksum_place(data, expected), read.batch, schema_crc
+        )  # fmt: skip
     except (pa.ArrowException, ValueError):
         return False
-    finally:
-        source.seek(end)
 
 
-def _checksum(batch: pa.RecordBatch, body: pa.Buffer) -> bytes:
-    """Return the checksum of a batch's values and of the labels that its codes stand for."""
+def _checksum(data: bytes, at: int, batch: pa.RecordBatch, schema_crc: int) -> bytes:
+    """Return the checksum of the messages of a batch, of the schema and of the labels that the batch's codes stand for.
+
+    The checksum itself, at `at` in `data`, counts as blank. Labels are in the messages of the first batch only, and
+    garbled ones spoil every batch.
+    """
     labels = [column.dictionary.to_pylist() for column in batch.columns if isinstance(column, pa.DictionaryArray)]
-    return b"%08x" % zlib.crc32(body, zlib.crc32(repr(labels).encode()))
+    crc = zlib.crc32(repr(labels).encode(), schema_crc)
+    for part in (data[:at], _BLANK, data[at + len(_BLANK) :]):
+        crc = zlib.crc32(part, crc)
+    return b"%08x" % crc
 
 
-def _last_body(source: pa.BufferReader, start: int, end: int) -> pa.Buffer:
-    """Return the body of the last message between two positions; labels may come before the batch."""
-    source.seek(start)
-    while source.tell() < end:
-        message: Any = pa.ipc.read_message(source)
-    return message.body
+def _checksum_place(data: bytes, checksum: bytes) -> int:
+    """Return where in the messages of a batch its checksum is: beside its name.
+
+    Raises
+    ------
+    ValueError
+        It is nowhere.
+    """
+    name = data.rindex(CHECKSUM)
+    before = data.rfind(checksum, 0, name)
+    return before if before >= 0 else data.index(checksum, name)
 
 
 def _tail_after(source: pa.BufferReader, position: int) -> Tail:
@@ -258,8 +285,9 @@ def _first_message(data: bytes) -> tuple[int, int]:
         return 0, start
     root = 8 + struct.unpack_from("<I", data, 8)[0]
     fields = root - struct.unpack_from("<i", data, root)[0]
-    _, kind_at, _, body_at = struct.unpack_from("<4H", data, fields + 4)
-    # A field of the default value, 0, is left out.
+    # Fields of the default value, 0, are left out: inside the list of offsets as a 0, at its end altogether.
+    offsets = data[fields + 4 : fields + struct.unpack_from("<H", data, fields)[0]]
+    _, kind_at, _, body_at = struct.unpack_from("<4H", offsets.ljust(8, b"\0")[:8])
     kind = data[root + kind_at] if kind_at else 0
     body = struct.unpack_from("<q", data, root + body_at)[0] if body_at else 0
     if start <= 8 or body < 0:

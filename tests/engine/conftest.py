@@ -197,13 +197,22 @@ def make_script() -> type[Script]:
 
 
 @pytest.fixture(scope="module")
-def ray_session() -> Iterator[None]:
-    """A small Ray for the tests of a module, which writes nothing in the home directory."""
+def ray_token() -> Iterator[None]:
+    """A token that is not in the home directory, and no Ray left in this process by tests of another file."""
     ray = pytest.importorskip("ray")
-    # Ray reads the token once a process, and tests of another file may have started it before.
+    # Ray reads the token once a process: where there is one already, it stays.
     given = "RAY_AUTH_TOKEN" in os.environ
     os.environ.setdefault("RAY_AUTH_TOKEN", "0" * 64)
     ray.shutdown()
+    yield
+    if not given:
+        del os.environ["RAY_AUTH_TOKEN"]
+
+
+@pytest.fixture(scope="module")
+def ray_session(ray_token: None) -> Iterator[None]:
+    """A small Ray for the tests of a module, which writes nothing in the home directory."""
+    ray = pytest.importorskip("ray")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
@@ -212,5 +221,3 @@ def ray_session() -> Iterator[None]:
         )  # fmt: skip
     yield
     ray.shutdown()
-    if not given:
-        del os.environ["RAY_AUTH_TOKEN"]

@@ -23,15 +23,11 @@ MEMORY = {"object_store_memory": 80 * 2**20}
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(ray_token: None) -> Iterator[Any]:
     """A head with three CPUs, to which this process is connected."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    # Ray reads the token once a process, and tests of another file may have started it before.
-    given = "RAY_AUTH_TOKEN" in os.environ
-    os.environ.setdefault("RAY_AUTH_TOKEN", "0" * 64)
-    ray.shutdown()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False, **MEMORY})
@@ -39,8 +35,6 @@ def cluster() -> Iterator[Any]:
         yield made
         ray.shutdown()
         made.shutdown()
-    if not given:
-        del os.environ["RAY_AUTH_TOKEN"]
 
 
 @pytest.fixture
