@@ -18,10 +18,10 @@ from scipy.spatial import KDTree
 
 from rayscan.constraints import Above, Window
 from rayscan.diagnostics import diagnose
-from rayscan.learn.coverage import CoverageProposer
+from rayscan.learn.coverage.method import CoverageProposer
+from rayscan.learn.coverage.spread import farthest_points, nearest_distance
 from rayscan.learn.data import Rows
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.spread import farthest_points, nearest_distance
 from rayscan.saturation import estimate_coverage, reach
 from rayscan.target import Target
 from rayscan.volume import estimate_volume

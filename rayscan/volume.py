@@ -81,10 +81,10 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     * *plain*, with q = 1: the Sobol start and the uniform points before there was an audit. Each point of a scrambled
       Sobol sequence is uniform by itself, so their mean is unbiased; together they scatter less than independent
       points, so that a binomial error is on the safe side.
-    * *mixed*: batches of uniform and audit points, q being the density of the mixture (`rayscan.learn.audit.Audit`).
-      The density gets better as the scan goes on. Weights that follow the observed scatter would prefer batches that
-      missed; the k-th point gets the weight √k instead, which is fixed beforehand and at most 9/8 of the variance of
-      the best such rule for any rate of learning [1]_.
+    * *mixed*: batches of uniform and audit points, q being the density of the mixture
+      (`rayscan.learn.coverage.audit.Audit`). The density gets better as the scan goes on. Weights that follow the
+      observed scatter would prefer batches that missed; the k-th point gets the weight √k instead, which is fixed
+      beforehand and at most 9/8 of the variance of the best such rule for any rate of learning [1]_.
 
     The two means are averaged by inverse variance. The plain one's is V (1 - V) / n with the mixed mean for V; the
     mixed one's comes from the scatter of the mixed points; both are as if there had been one more valid point. Weights

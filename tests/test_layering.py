@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 DOORS = {
     "ray": ("engine/",),
     "torch": ("learn/",),
-    "vegas": ("learn/vegas_map.py",),
+    "vegas": ("learn/paper/vegas_map.py",),
     "pyarrow": ("store/", "result.py", "report.py", "plot.py", "plots/"),
     "matplotlib": ("plot.py", "plots/"),
 }
@@ -74,6 +74,13 @@ def test_layers(path: Path) -> None:
         for name in imports(path):
             if name.startswith("rayscan."):
                 assert name.split(".")[1] not in forbidden, f"{relative(path)} imports {name}"
+
+
+@pytest.mark.parametrize(("method", "other"), [("paper", "coverage"), ("coverage", "paper")])
+def test_methods_do_not_know_each_other(method: str, other: str) -> None:
+    """What both methods share lies beside them, not in one of them."""
+    for path in (PACKAGE / "learn" / method).rglob("*.py"):
+        assert not [name for name in imports(path) if name.startswith(f"rayscan.learn.{other}")], relative(path)
 
 
 def test_learning_knows_only_status_of_the_tools() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rayscan.learn.audit import Audit
+from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
 from rayscan.volume import estimate_volume, importance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.learn.audit import Audit
+from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
 from rayscan.weights import effective_size, prior_weights
 

@@ -26,8 +26,8 @@ from rayscan.space import Space
 from rayscan.target import Target
 
 if TYPE_CHECKING:
-    from rayscan.learn.candidates import CandidateProposer
     from rayscan.learn.data import Rows
+    from rayscan.learn.paper.method import CandidateProposer
 
 
 class sampler:  # noqa: N801 - the predecessor's name
@@ -307,7 +307,7 @@ class sampler:  # noqa: N801 - the predecessor's name
 
     def _saved(self, rows: Rows) -> tuple[CandidateProposer, int]:
         """Return what the scan had learnt when it chose its last points, and from how many rows."""
-        from rayscan.learn.candidates import CandidateProposer
+        from rayscan.learn.paper.method import CandidateProposer
         from rayscan.learn.snapshot import from_bytes
         from rayscan.store import RunDirectory
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from rayscan.learn.data import Rows
-    from rayscan.learn.networks import Surrogate
+    from rayscan.learn.paper.networks import Surrogate
 
 Array = NDArray[np.float64]
 _LEAST = 1e-7
@@ -72,7 +72,7 @@ class Model:
 
 def answers(surrogate: Surrogate, u: Array) -> Array:
     """Return probabilities, or a regressor's values, at points ``(n, d)`` of the unit cube."""
-    from rayscan.learn.networks import MLPRegressor
+    from rayscan.learn.paper.networks import MLPRegressor
 
     if isinstance(surrogate, MLPRegressor):
         # The value itself: predict() would say how likely it is to be in target.
@@ -83,7 +83,7 @@ def answers(surrogate: Surrogate, u: Array) -> Array:
 
 def losses(surrogate: Surrogate, rows: Rows) -> float:
     """Return the mean cross-entropy of a classifier, or the mean absolute error of a regressor, on evaluated points."""
-    from rayscan.learn.networks import MLPRegressor
+    from rayscan.learn.paper.networks import MLPRegressor
 
     found = answers(surrogate, rows.u)
     if isinstance(surrogate, MLPRegressor):

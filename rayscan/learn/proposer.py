@@ -74,9 +74,9 @@ def make_proposer(d: int, target: Target, observables: Sequence[str], options: L
         `CandidateProposer`.
     """
     if isinstance(options.surrogate, str) and options.surrogate == "auto" and options.selection != "paper":
-        from rayscan.learn.coverage import CoverageProposer
+        from rayscan.learn.coverage.method import CoverageProposer
 
         return CoverageProposer(d, target, observables, options, seed)
-    from rayscan.learn.candidates import CandidateProposer
+    from rayscan.learn.paper.method import CandidateProposer
 
     return CandidateProposer(d, target, observables, options, seed)

@@ -20,13 +20,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rayscan.learn import contest, coverage, interpolator, observable_net
-from rayscan.learn.chains import Chains
-from rayscan.learn.contest import Contest
+from rayscan.learn.coverage import contest, interpolator, method, observable_net
+from rayscan.learn.coverage.chains import Chains
+from rayscan.learn.coverage.contest import Contest
+from rayscan.learn.coverage.hops import Hops
+from rayscan.learn.coverage.interpolator import Interpolator
+from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.data import Array
-from rayscan.learn.hops import Hops
-from rayscan.learn.interpolator import Interpolator
-from rayscan.learn.ladder import Ladder
 from tests.benchmarks import methods
 from tests.benchmarks.efficiency import ALL
 from tests.benchmarks.results import Result, assess
@@ -122,10 +122,10 @@ ABLATIONS: dict[str, Ablation] = {
     "width": Ablation("width from errors of predictions", ((Contest, "_uncertainty", any_width),)),
     "steps": Ablation("differential-evolution moves", ((Chains, "_propose", small_steps),)),
     "restarts": Ablation("restarts at sparse places", ((Chains, "restart", lambda *arguments: None),)),
-    "farthest": Ablation("the farthest-point share", ((coverage, "SPREAD", 0.0),)),
-    "crowded": Ablation("leaving out near repetitions", ((coverage, "CROWDED", 0.0),)),
+    "farthest": Ablation("the farthest-point share", ((method, "SPREAD", 0.0),)),
+    "crowded": Ablation("leaving out near repetitions", ((method, "CROWDED", 0.0),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
-    "audit": Ablation("the audit", ((coverage, "AUDIT_SHARE", 0.0),)),
+    "audit": Ablation("the audit", ((method, "AUDIT_SHARE", 0.0),)),
     "uniform": Ablation("the uniform share", options={"random_share": 0.0}),
 }
 

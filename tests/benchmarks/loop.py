@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.coverage import CoverageProposer
+from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from tests.benchmarks.problem import Problem
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import gamma
 from scipy.stats import qmc
 
-from rayscan.learn.audit import Audit
+from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
 from rayscan.volume import Volume, estimate_volume
 from tests.benchmarks import problems

@@ -266,7 +266,7 @@ def test_g12_mistakes_are_told_before_the_function_is_called(options: dict[str, 
 @pytest.mark.slow
 def test_g13_a_training_is_bounded_whatever_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million epochs are an upper bound: each step trains a few thousand gradient steps, from the network it has."""
-    from rayscan.learn import networks
+    from rayscan.learn.paper import networks
 
     done: list[int] = []
     real = networks.train

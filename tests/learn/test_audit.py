@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayscan.errors import ConfigError
-from rayscan.learn.audit import FLOOR, Audit
+from rayscan.learn.coverage.audit import FLOOR, Audit
 from rayscan.learn.data import Origin
 
 

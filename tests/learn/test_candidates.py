@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from rayscan.errors import ConfigError
-from rayscan.learn.candidates import CandidateProposer
-from rayscan.learn.coverage import CoverageProposer
+from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Origin
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.paper.method import CandidateProposer
 from rayscan.learn.proposer import make_proposer
 from rayscan.learn.snapshot import from_bytes, to_bytes
 

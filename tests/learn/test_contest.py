@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.learn import contest
-from rayscan.learn.contest import PLAIN, POINTS, WAVES, Contest
+from rayscan.learn.coverage import contest
+from rayscan.learn.coverage.contest import PLAIN, POINTS, WAVES, Contest
+from rayscan.learn.coverage.ladder import Ladder
+from rayscan.learn.coverage.replay import Replay
 from rayscan.learn.data import Rows
-from rayscan.learn.ladder import Ladder
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.replay import Replay
 from rayscan.target import Target
 
 TARGET = Target(y=(-0.1, 0.1))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from rayscan.constraints import Above, Gaussian, Window
 from rayscan.errors import ConfigError
-from rayscan.learn import contest, coverage
-from rayscan.learn.coverage import CoverageProposer
+from rayscan.learn.coverage import contest, method
+from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.snapshot import from_bytes, to_bytes
@@ -29,7 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "STEPS", 120)
     monkeypatch.setattr(contest, "FIRST_STEPS", 150)
     monkeypatch.setattr(contest, "BATCH", 128)
-    monkeypatch.setattr(coverage, "WALKERS", 300)
+    monkeypatch.setattr(method, "WALKERS", 300)
 
 
 def evaluate(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rayscan.learn.edges import edges
-from rayscan.learn.gaussian_process import GaussianProcess
-from rayscan.learn.interpolator import Interpolator
+from rayscan.learn.coverage.edges import edges
+from rayscan.learn.coverage.gaussian_process import GaussianProcess
+from rayscan.learn.coverage.interpolator import Interpolator
 
 
 def wavy(u: np.ndarray) -> np.ndarray:

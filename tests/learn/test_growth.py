@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rayscan.learn.exploration import Exploration
-from rayscan.learn.growth import Growth
+from rayscan.learn.coverage.exploration import Exploration
+from rayscan.learn.coverage.growth import Growth
 
 
 def arm(u: np.ndarray) -> np.ndarray:

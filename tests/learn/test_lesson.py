@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.learn.lesson import learned_observables, make_lesson, map_weights
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.paper.lesson import learned_observables, make_lesson, map_weights
 from rayscan.target import Target
 
 from .conftest import WINDOW, make_rows

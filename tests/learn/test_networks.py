@@ -9,11 +9,11 @@ from torch import nn
 
 from rayscan.errors import ConfigError
 from rayscan.learn.data import Rows
-from rayscan.learn.lesson import make_lesson
-from rayscan.learn.networks import MLPClassifier, MLPRegressor, check_module, make_surrogate
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.similarity import SimilarityClassifier, contrastive_loss, embedding_distance
-from rayscan.learn.training import batch_size, importance, split, step_budget
+from rayscan.learn.paper.lesson import make_lesson
+from rayscan.learn.paper.networks import MLPClassifier, MLPRegressor, check_module, make_surrogate
+from rayscan.learn.paper.similarity import SimilarityClassifier, contrastive_loss, embedding_distance
+from rayscan.learn.paper.training import batch_size, importance, split, step_budget
 from rayscan.target import Target
 
 from .conftest import WINDOW, make_rows, observable

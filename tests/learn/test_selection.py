@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rayscan.learn import selection
-from rayscan.learn.selection import Candidates
+from rayscan.learn.paper import selection
+from rayscan.learn.paper.selection import Candidates
 
 
 def pool(score, weight=None, uniform=None, free=None):

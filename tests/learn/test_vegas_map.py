@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayscan.errors import ConfigError
-from rayscan.learn.vegas_map import VegasMap, vegas_map_samples
+from rayscan.learn.paper.vegas_map import VegasMap, vegas_map_samples
 
 
 def corner(d, n=4000, seed=0):

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rayscan.learn.lesson import Lesson
-from rayscan.learn.networks import CHUNK, MLPClassifier, multilayer
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.training import seeded, split, train
+from rayscan.learn.paper.lesson import Lesson
+from rayscan.learn.paper.networks import CHUNK, MLPClassifier, multilayer
+from rayscan.learn.paper.training import seeded, split, train
 
 Array: TypeAlias = NDArray[np.float64]
 PAIR_BATCH = 64

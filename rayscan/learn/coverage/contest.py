@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from rayscan.learn.coverage.interpolator import NEAREST, Interpolator
+from rayscan.learn.coverage.ladder import Ladder
+from rayscan.learn.coverage.replay import Replay
 from rayscan.learn.data import Array
-from rayscan.learn.interpolator import NEAREST, Interpolator
-from rayscan.learn.ladder import Ladder
-from rayscan.learn.replay import Replay
 
 if TYPE_CHECKING:
-    from rayscan.learn.observable_net import Learner
+    from rayscan.learn.coverage.observable_net import Learner
     from rayscan.learn.options import LearnOptions
 
 PLAIN, WAVES, POINTS = range(3)
@@ -170,7 +170,7 @@ class Contest:
         return np.asarray(np.sqrt(np.quantile(before, CORE, axis=0) * np.quantile(after, CORE, axis=0)))
 
     def _make_networks(self) -> None:
-        from rayscan.learn.observable_net import Learner, ObservableNet, choose_device
+        from rayscan.learn.coverage.observable_net import Learner, ObservableNet, choose_device
 
         device = choose_device(self.options.device)
         for k, waves in COUNT.items():

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit
 
-from rayscan.learn.audit import Audit
-from rayscan.learn.chains import Chains
-from rayscan.learn.contest import Contest
+from rayscan.learn.coverage.audit import Audit
+from rayscan.learn.coverage.chains import Chains
+from rayscan.learn.coverage.contest import Contest
+from rayscan.learn.coverage.exploration import Exploration
+from rayscan.learn.coverage.growth import Growth
+from rayscan.learn.coverage.hops import Hops
+from rayscan.learn.coverage.ladder import Ladder
+from rayscan.learn.coverage.replay import Replay
+from rayscan.learn.coverage.spread import farthest_points, nearest_distance, sparse_points
 from rayscan.learn.data import Array, Origin, Proposals, Rows
-from rayscan.learn.exploration import Exploration
-from rayscan.learn.growth import Growth
-from rayscan.learn.hops import Hops
 from rayscan.learn.initial import InitialDesign
-from rayscan.learn.ladder import Ladder
-from rayscan.learn.replay import Replay
-from rayscan.learn.spread import farthest_points, nearest_distance, sparse_points
 from rayscan.learn.threads import serial_algebra
 from rayscan.target import Target
 

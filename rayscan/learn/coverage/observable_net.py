@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rayscan.learn.coverage.edges import edges
 from rayscan.learn.data import Array
-from rayscan.learn.edges import edges
 
 
 class ObservableNet(nn.Module):

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rayscan.errors import ConfigError
-from rayscan.learn.lesson import Lesson, learned_observables
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.training import importance, pick_device, seeded, split, step_budget, train
+from rayscan.learn.paper.lesson import Lesson, learned_observables
+from rayscan.learn.paper.training import importance, pick_device, seeded, split, step_budget, train
 from rayscan.target import Target
 
 Array: TypeAlias = NDArray[np.float64]
@@ -70,7 +70,7 @@ def make_surrogate(
     d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int
 ) -> MLPClassifier | MLPRegressor:
     """Return the surrogate that the options name; ``"auto"`` is the classifier."""
-    from rayscan.learn.similarity import SimilarityClassifier
+    from rayscan.learn.paper.similarity import SimilarityClassifier
 
     if options.surrogate == "regressor":
         return MLPRegressor(d, target, observables, options, seed)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from rayscan.learn import selection
 from rayscan.learn.data import Array, History, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
-from rayscan.learn.lesson import make_lesson, map_weights
-from rayscan.learn.networks import Prediction, Surrogate, make_surrogate
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.selection import Candidates, Indices
-from rayscan.learn.vegas_map import VegasMap
+from rayscan.learn.paper import selection
+from rayscan.learn.paper.lesson import make_lesson, map_weights
+from rayscan.learn.paper.networks import Prediction, Surrogate, make_surrogate
+from rayscan.learn.paper.selection import Candidates, Indices
+from rayscan.learn.paper.vegas_map import VegasMap
 from rayscan.target import Target
 
 COLUMNS = ("u", "origin", "density", "score")
