@@ -409,7 +409,9 @@ class Loop:
             msg = (
                 f"{share:.0%} of the last {seen} points failed for technical reasons; the last one said:\n"
                 f"{self._last_failure}\n"
-                "Run `rayscan check` on one point, mend the tool, and start again: the scan resumes."
+                "Run `rayscan check` on one point, mend the tool, and start again: the scan resumes. Where mending\n"
+                "made it another tool (a Python function, a card), resuming is refused: go on in a new directory\n"
+                "with --fork, and with --same-tool if the old values stay right."
             )
             raise FailureRateError(msg)
 

@@ -98,7 +98,7 @@ class Recorder:
             return {}
         checkpoint: dict[str, Any] = from_bytes(saved[0])
         told = int(checkpoint["told"])
-        whole = len(known) >= told and (not self._deterministic or (known[:told] == np.arange(told)).all())
+        whole = 0 <= told <= len(known) and (not self._deterministic or (known[:told] == np.arange(told)).all())
         if not whole:
             self._store.log("rows that the checkpoint had learnt from are missing: it is not used")
             return {}

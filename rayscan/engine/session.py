@@ -22,6 +22,7 @@ from rayscan.errors import ResumeMismatchError, StoreError
 from rayscan.fork import Parent
 from rayscan.learn.data import Rows
 from rayscan.learn.proposer import make_proposer
+from rayscan.learn.snapshot import usable
 from rayscan.learn.threads import use_threads
 from rayscan.options import ScanOptions
 from rayscan.problem import Problem
@@ -71,13 +72,10 @@ class Session:
         self._recorder: Recorder | None = None
         try:
             rows = self._store.learner_rows()
-            recorder = Recorder(
-                self._store,
-                rows,
-                keep=options.keep,
-                deterministic=options.deterministic,
-                method=_method(options),
-            )
+            with usable():
+                recorder = Recorder(
+                    self._store, rows, keep=options.keep, deterministic=options.deterministic, method=_method(options)
+                )
             ledger = restore_ledger(problem, options, self._store, rows, recorder.told)
             if threads is not None:
                 use_threads(threads)
@@ -85,7 +83,8 @@ class Session:
             learn, seed = (options.learn, options.seed) if parent is None else parent.learning(options)
             proposer = make_proposer(problem.space.d, problem.target, problem.observables, learn, seed)
             if recorder.state is not None:
-                proposer.load_state_dict(recorder.state, rows[: recorder.told])
+                with usable():
+                    proposer.load_state_dict(recorder.state, rows[: recorder.told])
             background = background and not options.deterministic
             self._learner = Learner(proposer, background=background, told=recorder.told)
             run_id = f"{self._store.run.fingerprint[:8]}-{secrets.token_hex(4)}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,12 +33,28 @@ def from_bytes(blob: bytes) -> Any:
     """
     import torch
 
-    try:
+    with usable():
         return _unpack(torch.load(io.BytesIO(blob), weights_only=True, map_location="cpu"))
+
+
+@contextlib.contextmanager
+def usable() -> Iterator[None]:
+    """Whatever goes wrong inside is the fault of the checkpoint that is being restored.
+
+    Raises
+    ------
+    StoreError
+        In place of any error but that of a disk: plain data of the wrong kind can fail anywhere in a learner.
+    """
+    try:
+        yield
+    except OSError:
+        raise
     except Exception as error:
         msg = (
-            f"the checkpoint cannot be read ({type(error).__name__}); it is damaged or not ours. The rows are safe: "
-            "delete the directory 'checkpoint' and start again, and the scan goes on from the rows alone"
+            f"the checkpoint cannot be read ({type(error).__name__}); it is damaged, not ours, or of another version. "
+            "The rows are safe: delete the directory 'checkpoint' and start again, and the scan goes on from the rows "
+            "alone"
         )
         raise StoreError(msg) from error
 

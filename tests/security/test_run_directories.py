@@ -85,6 +85,10 @@ BLOBS: dict[str, Callable[[Path], bytes]] = {
     "a pickle": lambda trace: pickle.dumps(Bomb(trace)),
     "a pickle in torch's clothes": lambda trace: zipped({"told": 3, "state": Bomb(trace), "ready": None}),
     "a whole module": lambda trace: zipped(torch.nn.Linear(1, 1)),
+    "plain nonsense": lambda trace: zipped({"told": "three"}),
+    "a list": lambda trace: zipped([1, 2]),
+    "another learner": lambda trace: zipped({"told": 3, "state": {"map": [1.0]}, "ready": None}),
+    "other proposals": lambda trace: zipped({"told": 3, "state": None, "ready": {"u": 5}}),
     "nothing": lambda trace: b"",
     "noise": lambda trace: os.urandom(10_000),
 }
