@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from scipy.special import log_expit
 
 from rayscan.learn.coverage.audit import Audit
@@ -36,6 +37,8 @@ CROWDED = 0.2
 """Of the candidates, those nearest to a known or pending point that are not taken."""
 BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
 AUDIT_FROM, AUDIT_SHARE = 50, 0.015
+NEIGHBOURS = 5
+"""Known points around a candidate that have a say in how sure it is."""
 
 
 class CoverageProposer:
@@ -242,8 +245,13 @@ class CoverageProposer:
         return np.concatenate([first, second])
 
     def _surest(self, n: int) -> NDArray[np.int64]:
-        """Choose the candidates that are most probably valid."""
-        return np.argsort(-self._log_p(self._pool, goal=True), kind="stable")[:n]
+        """Choose the candidates that are most probably valid, by the surrogate's word and by that of known points.
+
+        The surest of thousands of candidates are often those about which the surrogate is mistaken.
+        """
+        near = KDTree(self.replay.u).query(self._pool, k=range(1, min(NEIGHBOURS, len(self.replay)) + 1))[1]
+        share = (self.replay.valid[near].sum(axis=1) + 1) / (near.shape[1] + 2)
+        return np.argsort(-self._log_p(self._pool, goal=True) - np.log(share), kind="stable")[:n]
 
     def _refill(self, n: int, rng: np.random.Generator) -> None:
         rounds = max(1, -(-4 * n // (WALKERS * SNAPSHOTS)))
