@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from tests.benchmarks.problem import Problem
@@ -121,7 +122,7 @@ def progress(proposer: Asked, rows: Rows) -> str:
     """Return the valid share of each origin in a batch, and what the default method thinks of its own state."""
     origins = [(origin, rows.valid[rows.origin == origin]) for origin in Origin]
     text = " ".join(f"{origin.label} {valid.sum()}/{len(valid)}" for origin, valid in origins if len(valid))
-    if isinstance(proposer, CoverageProposer) and proposer.contest.ready:
+    if isinstance(proposer, CoverageProposer) and isinstance(proposer.contest, Contest) and proposer.contest.ready:
         contest = proposer.contest
         errors = [float(np.median(error, axis=0).sum()) if len(error) else np.nan for error in contest.errors]
         text += f"  driver {contest.driver} width {np.round(contest.width, 3)} errors {np.round(errors, 3)}"

@@ -55,17 +55,9 @@ def test_points_drive_first_and_say_themselves_how_good_they_are(judged: Contest
 def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest) -> None:
     """Errors decide, not the order in which surrogates are named."""
     new = np.random.default_rng(1).random((100, 2))
-    judged.tell(new, smooth(new), np.zeros(100, dtype=bool))
+    judged.tell(new, smooth(new))
     assert [len(errors) for errors in judged.errors] == [100, 100, 100]
     for best in (WAVES, PLAIN):
         judged.errors = [np.full((100, 1), 0.01 if k == best else 0.1) for k in range(3)]
         judged._judge()
         assert judged.driver == best
-
-
-def test_labels_alone_are_judged_by_probability() -> None:
-    """Without observables the networks compete by the squared errors of their probabilities."""
-    target = Target(labels="y")
-    made = Contest(2, Ladder(target, ["y"]), LearnOptions(hidden=(20, 20), device="cpu"), 0)
-    assert len(made.errors) == 2
-    assert made.driver == PLAIN

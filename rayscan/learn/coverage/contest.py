@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
 
 from rayscan.learn.coverage.interpolator import NEAREST, Interpolator
 from rayscan.learn.coverage.ladder import Ladder
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
 
 PLAIN, WAVES, POINTS = range(3)
 """Two networks, without and with plane waves as inputs, and an interpolation."""
-COUNT = {PLAIN: 0, WAVES: 64}
-RATES = {PLAIN: 6.0, WAVES: 3.0}
-"""Learning rates in units of the option's."""
 STEPS, LOSER_STEPS, FIRST_STEPS = 300, 60, 300
 BATCH = 256
 CLEAR = 1.5
@@ -53,17 +48,16 @@ class Contest:
     width : ndarray, shape (q,)
         What the driver's predictions are off by, as a standard deviation.
     errors : list of ndarray, shape (n, q)
-        Of each surrogate, of predictions made before the points were evaluated; the recent ones. Where only labels are
-        known, the squared error of the predicted probability, ``q = 1``.
+        Of each surrogate, of predictions made before the points were evaluated; the recent ones.
     """
 
     def __init__(self, d: int, ladder: Ladder, options: LearnOptions, seed: int) -> None:
         self.d, self.ladder, self.options, self.seed = d, ladder, options, seed
         self.networks: list[Learner] = []
         self.points = Interpolator(d, ladder.outputs)
-        self.driver = POINTS if ladder.outputs else PLAIN
+        self.driver = POINTS
         self.width: Array = np.full(len(ladder.goal), NEUTRAL)
-        self.errors = [np.empty((0, max(len(ladder.goal), 1))) for _ in range(3 if ladder.outputs else 2)]
+        self.errors = [np.empty((0, len(ladder.goal))) for _ in (PLAIN, WAVES, POINTS)]
         self._guessed = self.errors[PLAIN]
         self._u, self._truth = np.empty((0, d)), self.errors[PLAIN]
 
@@ -72,7 +66,7 @@ class Contest:
         """Whether anything has been learned."""
         return bool(self.networks)
 
-    def tell(self, u: Array, quantities: Array, valid: NDArray[np.bool_]) -> None:
+    def tell(self, u: Array, quantities: Array) -> None:
         """Note how far off the predictions for newly evaluated points are.
 
         Parameters
@@ -80,15 +74,11 @@ class Contest:
         u : ndarray, shape (n, d)
         quantities : ndarray, shape (n, q)
             Rows with a NaN are skipped.
-        valid : ndarray of bool, shape (n,)
-            Looked at where there are no quantities.
         """
-        if self.ladder.outputs:
-            known = np.isfinite(quantities).all(axis=1)
-            u, quantities, valid = u[known], quantities[known], valid[known]
+        known = np.isfinite(quantities).all(axis=1)
+        u, truth = u[known], quantities[known]
         if not self.ready or not len(u):
             return
-        truth = quantities if self.ladder.outputs else valid[:, None].astype(np.float64)
         for k in range(len(self.errors)):
             if k != POINTS or self.points.trained_on:
                 self.errors[k] = np.concatenate([self.errors[k], self._error(k, u, truth)])[-RECENT:]
@@ -97,28 +87,27 @@ class Contest:
 
     def _error(self, k: int, u: Array, truth: Array) -> Array:
         """Return the errors ``(n, q)`` of a surrogate as it is now."""
-        if not self.ladder.outputs:
-            return np.asarray((expit(self.networks[k].predict(u)[1])[:, None] - truth) ** 2)
         t = self.points.predict(u) if k == POINTS else self.networks[k].predict(u)[0]
         return np.abs(self.ladder.predicted(t) - self.ladder.scaled(truth))
 
     def rescale(self, factor: Array) -> None:
         """Take over a new scale of the quantities, old over new ``(q,)``."""
-        if self.ladder.outputs:
-            self.errors, self._guessed = [error * factor for error in self.errors], self._guessed * factor
-            self.points.rescale(factor[: self.ladder.outputs])
+        self.errors, self._guessed = [error * factor for error in self.errors], self._guessed * factor
+        self.points.rescale(factor[: self.ladder.outputs])
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, those behind less than the others; then choose the driver."""
+        from rayscan.learn.coverage.observable_net import make_learners
+
         u, t, ok = replay.lesson()
         behind = self._behind()
         first = not self.networks
         if first:
-            self._make_networks()
+            self.networks = make_learners(self.d, self.ladder.outputs, self.options, self.seed)
         for k, network in enumerate(self.networks):
             steps = FIRST_STEPS if first else LOSER_STEPS if behind[k] else STEPS // (1 if behind[1 - k] else 2)
             network.train(u, t, ok, replay.batches(steps, BATCH, rng))
-        if self.ladder.outputs and not (behind[POINTS] and len(u) < MORE * self.points.trained_on):
+        if not (behind[POINTS] and len(u) < MORE * self.points.trained_on):
             self._guessed = self._joint(self.points.train(u, t, replay.near(NEAREST), rng)[replay.near()])
         self._judge()
 
@@ -141,9 +130,8 @@ class Contest:
         error = self.errors[k]
         if len(error) < ENOUGH or (k == POINTS and not self.points.trained_on):
             return np.inf
-        # Medians forget what happens far from the target; a squared error of a probability has no such tail.
-        typical = np.median(error, axis=0) if self.ladder.outputs else np.mean(error, axis=0)
-        return float(typical.sum())
+        # Medians forget what happens far from the target.
+        return float(np.median(error, axis=0).sum())
 
     def _behind(self) -> list[bool]:
         sizes = [self._size(k) for k in range(len(self.errors))]
@@ -156,7 +144,7 @@ class Contest:
             self.driver = int(np.argmin(sizes))
         elif self.driver == POINTS and not self.points.trained_on:
             self.driver = PLAIN
-        if self.ladder.outputs and len(self._guessed if self.driver == POINTS else self.errors[self.driver]):
+        if len(self._guessed if self.driver == POINTS else self.errors[self.driver]):
             self.width = np.maximum(self._uncertainty(), NARROWEST)
 
     def _uncertainty(self) -> Array:
@@ -168,14 +156,6 @@ class Contest:
         # The truth lies between the errors before and after the network learned these very points.
         before, after = self.errors[self.driver], self._error(self.driver, self._u, self._truth)
         return np.asarray(np.sqrt(np.quantile(before, CORE, axis=0) * np.quantile(after, CORE, axis=0)))
-
-    def _make_networks(self) -> None:
-        from rayscan.learn.coverage.observable_net import Learner, ObservableNet, choose_device
-
-        device = choose_device(self.options.device)
-        for k, waves in COUNT.items():
-            net = ObservableNet(self.d, self.ladder.outputs, self.options.hidden, waves=waves, seed=self.seed)
-            self.networks.append(Learner(net, RATES[k] * self.options.learning_rate, device))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything learned."""
@@ -191,8 +171,10 @@ class Contest:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
+        from rayscan.learn.coverage.observable_net import make_learners
+
         if state["networks"]:
-            self._make_networks()
+            self.networks = make_learners(self.d, self.ladder.outputs, self.options, self.seed)
         for network, saved in zip(self.networks, state["networks"], strict=True):
             network.load_state_dict(saved)
         self.points.load_state_dict(state["points"])

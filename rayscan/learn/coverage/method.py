@@ -17,6 +17,7 @@ from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.exploration import Exploration
 from rayscan.learn.coverage.growth import Growth
 from rayscan.learn.coverage.hops import Hops
+from rayscan.learn.coverage.jury import Jury
 from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.coverage.replay import Replay
 from rayscan.learn.coverage.spread import farthest_points, nearest_distance, sparse_points
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
-SHARPNESS = 7.0
+SHARPNESS, BLUNT = 7.0, 3.0
+"""How fast the chains' density falls where the surrogate is less sure: of observables, and of labels alone.
+
+A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
+"""
 SURE = 0.95
 SPREAD = 0.15
 """Of the points from the chains, those that fill the largest holes. They cover; more of them would crowd the rims."""
@@ -61,7 +66,8 @@ class CoverageProposer:
     Notes
     -----
     1. `Contest`: two networks and a Gaussian process learn the scaled constrained observables, and the networks the
-       logit of validity. The one with the smallest errors on points that it had not seen drives.
+       logit of validity. The one with the smallest errors on points that it had not seen drives. Where there are
+       labels alone, a `Jury` of the three decides together.
     2. `Ladder` says what to hit: the target, or a wider provisional one.
     3. `Chains` sample the probability of hitting it, given how far off the driver is.
     4. `Hops` try places outside the known valid region on the true function, as often as that pays, and where the
@@ -84,7 +90,7 @@ class CoverageProposer:
         # A classifier cannot know of what it has not seen; observables point the way to it.
         self.exploration = Exploration(belief=0.0 if self.ladder.outputs else 1.0)
         self.audit = Audit(d)
-        self.contest = Contest(d, self.ladder, options, seed)
+        self.contest = self._surrogates()
         self._sure = 0.0
         self._asked = self._draws = 0
         self.initial = InitialDesign(d, options, seed)
@@ -110,9 +116,14 @@ class CoverageProposer:
         constrained = rows.observables[:, self.ladder.columns]
         if self.ladder.grade(constrained, rows.likelihood):
             # There is one more output to predict: the surrogates begin anew.
-            self.contest = Contest(self.d, self.ladder, self.options, self.seed)
+            self.contest = self._surrogates()
         quantities = self.ladder.quantities(self.ladder.seen(constrained, rows.likelihood))
-        self.contest.tell(rows.u[proposed], quantities[proposed], rows.valid[proposed])
+        self.contest.tell(rows.u[proposed], quantities[proposed])
+
+    def _surrogates(self) -> Contest | Jury:
+        if self.ladder.outputs:
+            return Contest(self.d, self.ladder, self.options, self.seed)
+        return Jury(self.d, self.options, self.seed)
 
     @serial_algebra()
     def refit(self) -> None:
@@ -141,6 +152,9 @@ class CoverageProposer:
         self._dead = rows.u[(rows.origin == Origin.LOCAL) & ~rows.valid]
 
     def _restart(self, rng: np.random.Generator) -> None:
+        if not self.ladder.outputs:
+            self._restart_on_valid(rng)
+            return
         count = WALKERS // 5
         if not self.chains.started:
             self.chains.start(self._known, rng)
@@ -148,8 +162,19 @@ class CoverageProposer:
         sparse = self._known[sparse_points(self._known, count, rng)]
         uniform = rng.random((8192, self.d))
         hits = uniform[np.log(rng.random(len(uniform))) < self._log_p(uniform)][: count // 2]
-        self._sure = float(min(np.log(SURE), np.quantile(log_p, 0.9) + np.log(SURE)))
+        self._sure = _surely(np.quantile(log_p, 0.9))
         self.chains.restart(np.concatenate([sparse[: count - len(hits)], hits]), log_p, rng)
+
+    def _restart_on_valid(self, rng: np.random.Generator) -> None:
+        """Start every walker at a known valid point, or where one should be.
+
+        Labels give no slope that leads walkers back from where all is equally improbable.
+        """
+        self._sure = _surely(np.median(self._log_p(self._known)))
+        uniform = rng.random((8192, self.d))
+        hits = uniform[np.log(rng.random(len(uniform))) < self._walked(uniform)][: WALKERS // 5]
+        sparse = self._known[sparse_points(self._known, WALKERS - len(hits), rng)]
+        self.chains.start(np.concatenate([hits, sparse]), rng)
 
     def _log_p(self, u: Array, *, goal: bool = False) -> Array:
         t, logit = self.contest.predict(u)
@@ -160,8 +185,7 @@ class CoverageProposer:
 
     def _walked(self, u: Array) -> Array:
         """Return the chains' log density: flat where the surrogate is as sure as it gets, falling fast below."""
-        # A probability that was learned from labels has its own slope at the rim; made steeper, it would empty the rim.
-        sharpness = SHARPNESS if self.ladder.outputs else 1.0
+        sharpness = SHARPNESS if self.ladder.outputs else BLUNT
         return sharpness * np.minimum(self._log_p(u) - self._sure, 0.0)
 
     # -- points out ---------------------------------------------------------------------------------------------
@@ -295,7 +319,7 @@ class CoverageProposer:
         """Return to a state, given the rows told until then in the same order."""
         self.generation, self._asked, self.initial.issued, self._draws = map(int, state["counters"])
         self.ladder.load_state_dict(state["ladder"])
-        self.contest = Contest(self.d, self.ladder, self.options, self.seed)
+        self.contest = self._surrogates()
         self.contest.load_state_dict(state["contest"])
         self.chains.load_state_dict(state["chains"])
         self.hops.load_state_dict(state["hops"])
@@ -307,6 +331,11 @@ class CoverageProposer:
         self._survey()
         self._sure = float(state["sure"])
         self._pool, self._gap, self._known = (np.array(state[name]) for name in ("pool", "gap", "known"))
+
+
+def _surely(log_p: float) -> float:
+    """Return the probability above which places count as equally good, given what the best of them have."""
+    return float(min(np.log(SURE), log_p + np.log(SURE)))
 
 
 def _digest(u: Array) -> NDArray[np.uint64]:

@@ -13,6 +13,12 @@ from torch import Tensor, nn
 
 from rayscan.learn.coverage.edges import edges
 from rayscan.learn.data import Array
+from rayscan.learn.options import LearnOptions
+
+WAVES = (0, 64)
+"""Plane waves of the two networks that learn side by side."""
+RATES = (6.0, 3.0)
+"""Their learning rates, in units of the option's."""
 
 
 class ObservableNet(nn.Module):
@@ -151,6 +157,13 @@ class Learner:
         """Return to a state."""
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+def make_learners(d: int, outputs: int, options: LearnOptions, seed: int) -> list[Learner]:
+    """Return two untrained networks, without and with plane waves as inputs."""
+    device = choose_device(options.device)
+    nets = [ObservableNet(d, outputs, options.hidden, waves=waves, seed=seed) for waves in WAVES]
+    return [Learner(net, rate * options.learning_rate, device) for net, rate in zip(nets, RATES, strict=True)]
 
 
 def choose_device(wanted: str) -> str:

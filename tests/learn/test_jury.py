@@ -1,0 +1,92 @@
+"""What surrogates of bare labels agree on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from rayscan.learn.coverage import jury
+from rayscan.learn.coverage.jury import Jury
+from rayscan.learn.coverage.label_process import LabelProcess
+from rayscan.learn.coverage.ladder import Ladder
+from rayscan.learn.coverage.replay import Replay
+from rayscan.learn.data import Array, Rows
+from rayscan.learn.options import LearnOptions
+from rayscan.target import Target
+
+TARGET = Target(labels="y")
+OPTIONS = LearnOptions(hidden=(20, 20), device="cpu")
+
+
+def disc(u: Array) -> Array:
+    """Return 1 inside a disc that holds an eighth of the square, else 0: ``(n,)``."""
+    return (np.linalg.norm(u - 0.5, axis=1) < 0.2).astype(float)
+
+
+def learned(n: int) -> Jury:
+    """Return a jury that knows `n` points."""
+    rng = np.random.default_rng(0)
+    replay = Replay(2, TARGET, Ladder(TARGET, ["y"]))
+    u = rng.random((n, 2))
+    found = TARGET.judge({"y": disc(u)})
+    zeros = np.zeros(n, dtype=np.int8)
+    replay.add(
+        Rows(np.arange(n), u, zeros, disc(u)[:, None], found.valid, found.likelihood, found.penalty, zeros,
+             np.ones(n), np.ones(n))
+    )  # fmt: skip
+    made = Jury(2, OPTIONS, 0)
+    made.train(replay, rng)
+    return made
+
+
+def test_a_process_learns_a_region_from_labels_and_knows_how_sure_it_is() -> None:
+    """Most new points are told right, and where it is sure it has reason to be."""
+    rng = np.random.default_rng(0)
+    u, new = rng.random((400, 2)), rng.random((4000, 2))
+    process = LabelProcess(2)
+    process.train(u, disc(u), rng)
+    p, truth = expit(process.logit(new)), disc(new)
+    assert ((p > 0.5) == (truth == 1)).mean() > 0.95
+    assert truth[p > 0.8].mean() > 0.85
+    assert truth[p < 0.2].mean() < 0.05
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0, np.nan])
+def test_labels_of_one_kind_teach_a_process_nothing(label: float) -> None:
+    """It says so, rather than that everything is the same."""
+    process = LabelProcess(2)
+    process.train(np.random.default_rng(0).random((50, 2)), np.full(50, label), np.random.default_rng(0))
+    assert not process.trained_on
+
+
+def test_a_process_takes_the_points_about_the_rim() -> None:
+    """However many points there are, it stays bounded and as good near the region."""
+    rng = np.random.default_rng(0)
+    u = rng.random((20_000, 2))
+    process = LabelProcess(2)
+    process.train(u, disc(u), rng)
+    assert process._process.x.shape == (2000, 4)
+    new = 0.25 + 0.5 * rng.random((4000, 2))
+    assert ((process.logit(new) > 0) == (disc(new) == 1)).mean() > 0.97
+
+
+def test_one_mistaken_juror_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that is sure of everything makes nothing outside the region probable."""
+    monkeypatch.setattr(jury, "FIRST_STEPS", 150)
+    made = learned(400)
+    new = np.random.default_rng(1).random((2000, 2))
+    monkeypatch.setattr(made.networks[0], "predict", lambda u: (np.empty((len(u), 0)), np.full(len(u), 4.0)))
+    quantities, logit = made.predict(new)
+    assert quantities.shape == (2000, 0)
+    far = np.linalg.norm(new - 0.5, axis=1) > 0.3
+    assert (logit[far] < 0).mean() > 0.9
+
+
+def test_a_restored_jury_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """State out and in."""
+    monkeypatch.setattr(jury, "FIRST_STEPS", 20)
+    made, copy = learned(100), Jury(2, OPTIONS, 1)
+    copy.load_state_dict(made.state_dict())
+    new = np.random.default_rng(1).random((50, 2))
+    assert np.array_equal(made.predict(new)[1], copy.predict(new)[1])
