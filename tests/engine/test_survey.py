@@ -108,7 +108,8 @@ def test_a_scan_ends_when_the_volume_is_known(bench: Any, make_script: Any, dete
     done = len(table)
     origin = np.full(done, Origin.UNIFORM)
     valid = table["valid"].to_numpy(zero_copy_only=False)
-    before = int(done / 1.1) - 20
+    # Otherwise a busy machine may hand over many rows at a time.
+    before = int(done / 1.1) - 20 if deterministic else 0
     assert estimate_volume(origin[:before], np.ones(before), valid[:before]).relative > 0.2
     again = bench.open(proposer=uniform_of(make_script), deterministic=deterministic).run(goal)
     assert again.evaluations == done
