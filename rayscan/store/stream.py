@@ -237,7 +237,8 @@ def _checksum_place(data: bytes, checksum: bytes) -> int:
     ValueError
         It is nowhere.
     """
-    name = data.rindex(CHECKSUM)
+    # The header comes before the values, in which a program may have written anything.
+    name = data.index(CHECKSUM)
     before = data.rfind(checksum, 0, name)
     return before if before >= 0 else data.index(checksum, name)
 

@@ -124,6 +124,20 @@ def test_every_changed_byte_is_noticed(written):
         assert len(subset(found, batches)) < len(batches), f"byte {at}"
 
 
+@pytest.mark.parametrize("text", ["00000000 rayscan.crc32", "rayscan.crc32", "00000000"])
+def test_a_message_that_looks_like_a_checksum_is_stored_as_it_is(tmp_path, text):
+    """Whatever a program writes ends in a column, and never where checksums are looked for."""
+    schema = pa.schema([("message", pa.string())])
+    batch = pa.record_batch([[text, text]], schema=schema)
+    writer = SegmentWriter(tmp_path / "points-000001.arrows", schema)
+    writer.encode(batch)
+    writer.encode(batch)
+    writer.finish()
+    _, found, tail = read_stream(writer.path)
+    assert [one["message"].to_pylist() for one in found] == [[text, text]] * 2
+    assert tail is Tail.WHOLE
+
+
 def test_a_first_page_that_was_lost_does_not_delete_the_rest(written):
     """Without its beginning a stream gives nothing, but is kept."""
     path, _, _, stored = written
