@@ -125,7 +125,7 @@ class LearnOptions:
             raise ConfigError(msg)
         if isinstance(self.surrogate, str):
             _one_of("surrogate", self.surrogate, SURROGATES)
-        if self.selection == "fast" and not (isinstance(self.surrogate, str) and self.surrogate == "auto"):
+        if self.selection == "fast" and not self.automatic:
             msg = (
                 f"selection = 'fast' belongs to the default method; got surrogate = {self.surrogate!r}, "
                 "expected surrogate = 'auto', or selection = 'default'"
@@ -151,6 +151,11 @@ class LearnOptions:
             raise ConfigError(msg)
         object.__setattr__(self, "initial", _initial(self.initial))
         object.__setattr__(self, "seeds", None if self.seeds is None else _given("seeds", self.seeds))
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the surrogate is left to the method."""
+        return isinstance(self.surrogate, str) and self.surrogate == "auto"
 
     @property
     def candidates(self) -> int:

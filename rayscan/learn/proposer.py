@@ -51,7 +51,7 @@ class Proposer(Protocol):
 
 def draws_probes(options: LearnOptions) -> bool:
     """Whether the method that the options name goes on drawing points of known density, whatever the surrogate says."""
-    return isinstance(options.surrogate, str) and (options.surrogate, options.selection) == ("auto", "default")
+    return options.automatic and options.selection == "default"
 
 
 def make_proposer(d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> Proposer:
@@ -73,7 +73,7 @@ def make_proposer(d: int, target: Target, observables: Sequence[str], options: L
         `CoverageProposer` for ``surrogate="auto"`` with ``selection="default"`` or ``"fast"``, else
         `CandidateProposer`.
     """
-    if isinstance(options.surrogate, str) and options.surrogate == "auto" and options.selection != "paper":
+    if options.automatic and options.selection != "paper":
         from rayscan.learn.coverage.method import CoverageProposer
 
         return CoverageProposer(d, target, observables, options, seed)

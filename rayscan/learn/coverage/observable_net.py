@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rayscan.learn.coverage.edges import edges
 from rayscan.learn.data import Array
+from rayscan.learn.device import pick_device
 from rayscan.learn.options import LearnOptions
 
 WAVES = (0, 64)
@@ -88,11 +89,11 @@ class Learner:
     net : ObservableNet
     learning_rate : float
         At the start of each call of `train`; it falls to a twentieth within the call.
-    device : str
+    device : torch.device
     """
 
-    def __init__(self, net: ObservableNet, learning_rate: float, device: str) -> None:
-        self.device = torch.device(device)
+    def __init__(self, net: ObservableNet, learning_rate: float, device: torch.device) -> None:
+        self.device = device
         self.net = net.to(self.device)
         self.learning_rate = learning_rate
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=learning_rate, fused=True)
@@ -161,13 +162,6 @@ class Learner:
 
 def make_learners(d: int, outputs: int, options: LearnOptions, seed: int) -> list[Learner]:
     """Return two untrained networks, without and with plane waves as inputs."""
-    device = choose_device(options.device)
+    device = pick_device(options)
     nets = [ObservableNet(d, outputs, options.hidden, waves=waves, seed=seed) for waves in WAVES]
     return [Learner(net, rate * options.learning_rate, device) for net, rate in zip(nets, RATES, strict=True)]
-
-
-def choose_device(wanted: str) -> str:
-    """Return ``wanted``, or for ``"auto"`` a GPU where there is one."""
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"

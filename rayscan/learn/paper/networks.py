@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rayscan.errors import ConfigError
+from rayscan.learn.device import pick_device
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.paper.lesson import Lesson, learned_observables
-from rayscan.learn.paper.training import importance, pick_device, seeded, split, step_budget, train
+from rayscan.learn.paper.training import importance, seeded, split, step_budget, train
 from rayscan.target import Target
 
 Array: TypeAlias = NDArray[np.float64]

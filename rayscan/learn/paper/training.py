@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rayscan.errors import ConfigError
 from rayscan.learn.options import LearnOptions
 
 Array: TypeAlias = NDArray[np.float64]
@@ -47,22 +46,6 @@ class Training:
     steps: int
     before: float
     best: float
-
-
-def pick_device(options: LearnOptions) -> torch.device:
-    """Return where networks live: the GPU when there is one, unless told otherwise.
-
-    Raises
-    ------
-    ConfigError
-        If a GPU is asked for and there is none.
-    """
-    if options.device == "cuda" and not torch.cuda.is_available():
-        msg = "device = 'cuda': torch finds no usable GPU here; use device = 'auto' or 'cpu', or install a CUDA build"
-        raise ConfigError(msg)
-    if options.device != "auto":
-        return torch.device(options.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextlib.contextmanager
