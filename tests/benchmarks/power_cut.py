@@ -18,6 +18,7 @@ end; ends with 1 if a promise was broken.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -28,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from rayscan.store import Store, writer
 from rayscan.tools.base import Outcome, Status, Tool
 
 PAGE = 4096
+COPIES_OF_EACH = 40
+"""After so many copies another scan begins: a long one takes longer to copy, and says no more."""
 BEHIND_ROWS, BEHIND_SECONDS = 256, 1.0
 PATIENCE = 3.0
 """Seconds that a busy machine may keep the scan from doing what is due."""
@@ -260,45 +263,44 @@ def main() -> int:
 
 
 def photograph(directory: Path, arguments: argparse.Namespace) -> int:
-    run, trace = directory / "run", directory / "trace"
     rng = random.Random(arguments.seed)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.power_cut",
-        "--pause",
-        str(arguments.pause),
-        "--live",
-        run,
-        trace,
-    ]
-    process = subprocess.Popen(command)
     found: list[dict[str, Any]] = []
+    for first in range(0, arguments.copies, COPIES_OF_EACH):
+        with scanning(directory / str(first), arguments.pause) as process:
+            for number in range(first, min(first + COPIES_OF_EACH, arguments.copies)):
+                time.sleep(rng.uniform(*arguments.within))
+                kind = ("kill", "power")[number % 2]
+                copied = one_copy(directory / str(first), process, kind, rng, arguments.more)
+                found.append({"kind": kind, **copied})
+                if (number + 1) % 10 == 0 or copied["wrong"]:
+                    print(f"copy {number + 1}: {found[-1]}", flush=True)
+    return summarise(found)
+
+
+@contextlib.contextmanager
+def scanning(album: Path, pause: float) -> Iterator[subprocess.Popen[bytes]]:
+    """Keep a scan going that has written its first rows."""
+    run = album / "run"
+    album.mkdir()
+    command = [sys.executable, "-m", "tests.benchmarks.power_cut"]
+    process = subprocess.Popen([*command, "--pause", str(pause), "--live", run, album / "trace"])
     try:
         while not (run / "run.json").exists() or not any(run.glob("points-*")):
             assert process.poll() is None, "the scan ended"
             time.sleep(0.05)
-        for number in range(arguments.copies):
-            time.sleep(rng.uniform(*arguments.within))
-            kind = ("kill", "power")[number % 2]
-            found.append({"kind": kind, **one_copy(directory, process, kind, rng, arguments.more)})
-            if (number + 1) % 10 == 0 or found[-1]["wrong"]:
-                print(f"copy {number + 1}: {found[-1]}", flush=True)
+        yield process
     finally:
         process.kill()
         process.wait()
-    return summarise(found)
 
 
-def one_copy(
-    directory: Path, process: subprocess.Popen[bytes], kind: str, rng: random.Random, more: int
-) -> dict[str, Any]:
-    run, copy = directory / "run", directory / "copy"
+def one_copy(album: Path, process: subprocess.Popen[bytes], kind: str, rng: random.Random, more: int) -> dict[str, Any]:
+    run, copy = album / "run", album / "copy"
     process.send_signal(signal.SIGSTOP)
     try:
         while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] not in "Tt":
             time.sleep(0.001)
-        trace = [json.loads(line) for line in (directory / "trace").read_text().splitlines()]
+        trace = [json.loads(line) for line in (album / "trace").read_text().splitlines()]
         now = time.monotonic()
         shutil.copytree(run, copy)
     finally:
