@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
+from rayscan.saturation import thinned
 from rayscan.volume import importance
 
 NEIGHBOURS = 16
 """Collected points that a local density is taken from: a scatter of a quarter."""
 CALIBRATORS = 30
 """Points of known density that a local correction is taken from, and from which there is one."""
-ANCHORS = 1000
-"""Places at most at which the local correction is worked out."""
+ANCHORS, MOST = 1000, 30_000
+"""Places at most at which the local correction is worked out, and collected points at most that are counted there."""
 TRUST = 0.15
 """How far the spacing may be trusted: the standard deviation of the logarithmic tilt that it is likely to miss."""
 TAILS = (0.05, 0.95)
@@ -90,20 +91,19 @@ def _spacing(u: Array) -> Array:
 
 def _local(u: Array, weight: Array, reference: Array, share: Array) -> Array:
     """Return the weights with their total around each point brought to that of the reference."""
-    exact = KDTree(reference)
-    anchors = u[np.unique(np.linspace(0, len(u) - 1, ANCHORS).astype(np.int64))]
-    reach, _ = exact.query(anchors, k=[CALIBRATORS])
-    radius = reach[:, 0] * (1 + 1e-9)
-    theirs = _sums(exact.query_ball_point(anchors, radius), share)
-    ours = _sums(KDTree(u).query_ball_point(anchors, radius), weight)
+    few = thinned(len(u), MOST)
+    places, around = u[few], weight[few] * (weight.sum() / weight[few].sum())
+    anchors = u[few[thinned(len(few), ANCHORS)]]
+    reach, near = KDTree(reference).query(anchors, k=CALIBRATORS)
+    radius = reach[:, -1] * (1 + 1e-9)
+    theirs = share[near].sum(axis=1)
+    ours = np.array(
+        [around[((places - anchor) ** 2).sum(axis=1) <= r * r].sum() for anchor, r in zip(anchors, radius, strict=True)]
+    )
     # A ball around an anchor holds thirty exact points, so that what it says holds for its neighbours, too.
     _, nearest = KDTree(anchors).query(u)
     corrected = weight * (theirs / ours)[nearest]
     return np.asarray(corrected / corrected.mean())
-
-
-def _sums(near: NDArray[np.object_], values: Array) -> Array:
-    return np.array([values[rows].sum() for rows in near])
 
 
 def _tilted(u: Array, weight: Array, reference: Array, share: Array) -> Array:

@@ -20,7 +20,7 @@ def observable(u):
     return np.exp(-4 * ((u - 0.5) ** 2).sum(axis=1))
 
 
-def make_rows(u, values, target=WINDOW, first=0):
+def make_rows(u, values, target=WINDOW, first=0, origin=Origin.UNIFORM):
     """Rows as the engine would tell them; NaN values are failures."""
     values = np.asarray(values, dtype=float)
     judged = target.judge({"y": values})
@@ -33,7 +33,7 @@ def make_rows(u, values, target=WINDOW, first=0):
         judged.valid,
         judged.likelihood,
         judged.penalty,
-        np.full(n, Origin.UNIFORM, dtype=np.int8),
+        np.full(n, origin, dtype=np.int8),
         np.ones(n),
         np.full(n, np.nan),
     )

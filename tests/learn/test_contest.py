@@ -9,9 +9,11 @@ from rayscan.learn.coverage import contest
 from rayscan.learn.coverage.contest import PLAIN, POINTS, WAVES, Contest
 from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.coverage.replay import Replay
-from rayscan.learn.data import Rows
+from rayscan.learn.data import Origin, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.target import Target
+
+from .conftest import make_rows
 
 TARGET = Target(y=(-0.1, 0.1))
 
@@ -55,8 +57,10 @@ def test_points_drive_first_and_say_themselves_how_good_they_are(judged: Contest
 def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest) -> None:
     """Errors decide, not the order in which surrogates are named."""
     new = np.random.default_rng(1).random((100, 2))
-    judged.tell(new, smooth(new))
-    assert [len(errors) for errors in judged.errors] == [100, 100, 100]
+    told = make_rows(new, smooth(new)[:, 0], origin=Origin.CHAIN)
+    told.origin[:20] = Origin.UNIFORM
+    judged.tell(told, smooth(new))
+    assert [len(errors) for errors in judged.errors] == [80, 80, 80]
     for best in (WAVES, PLAIN):
         judged.errors = [np.full((100, 1), 0.01 if k == best else 0.1) for k in range(3)]
         judged._judge()

@@ -41,17 +41,28 @@ def test_growth_gets_its_share_only_where_chains_fail() -> None:
     assert 0.5 < bad.share < 0.95
 
 
+FAR, NEAR = np.array([True]), np.array([False])
+
+
 def test_surprising_hits_ask_for_exploration_and_expected_ones_end_it() -> None:
     """Blind points that turn out valid against the odds raise the share; hits that were foreseen lower it."""
     exploration = Exploration(belief=0.0)
     assert exploration.share == 0
     for _ in range(10):
-        exploration.learn(30, np.full(1, 0.01))
+        exploration.learn(30, np.full(1, 0.01), FAR)
     high = exploration.share
     for _ in range(30):
-        exploration.learn(30, np.full(1, 0.9))
+        exploration.learn(30, np.full(1, 0.9), FAR)
     assert 0.2 < high < 0.5
     assert exploration.share < 0.2 * high
+
+
+def test_a_surprise_at_the_rim_is_no_missed_volume() -> None:
+    """Hits beside known valid points ask for nothing, however improbable they seemed."""
+    exploration = Exploration(belief=0.0)
+    for _ in range(10):
+        exploration.learn(30, np.full(1, 0.01), NEAR)
+    assert exploration.share == 0
 
 
 def test_a_rare_target_is_not_left_to_chance() -> None:
@@ -59,6 +70,6 @@ def test_a_rare_target_is_not_left_to_chance() -> None:
     exploration = Exploration(belief=1.0)
     first = exploration.share
     for _ in range(200):
-        exploration.learn(300, np.empty(0))
+        exploration.learn(300, np.empty(0), np.empty(0, bool))
     assert first > 0.4
     assert exploration.share < 0.1 * first

@@ -15,6 +15,8 @@ from rayscan.learn.data import Array, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.target import Target
 
+from .conftest import make_rows
+
 TARGET = Target(labels="y")
 OPTIONS = LearnOptions(hidden=(20, 20), device="cpu")
 
@@ -71,22 +73,50 @@ def test_a_process_takes_the_points_about_the_rim() -> None:
     assert ((process.logit(new) > 0) == (disc(new) == 1)).mean() > 0.97
 
 
-def test_one_mistaken_juror_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that is sure of everything makes nothing outside the region probable."""
+def test_a_juror_that_was_wrong_loses_its_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that is sure of the opposite changes nothing, once it has a record."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 150)
     made = learned(400)
-    new = np.random.default_rng(1).random((2000, 2))
-    monkeypatch.setattr(made.networks[0], "predict", lambda u: (np.empty((len(u), 0)), np.full(len(u), 4.0)))
+    assert made.weight == pytest.approx(np.full(3, 1 / 3))
+
+    def contrary(u: Array) -> tuple[Array, Array]:
+        return np.empty((len(u), 0)), 4 - 8 * disc(u)
+
+    monkeypatch.setattr(made.networks[0], "predict", contrary)
+    rng = np.random.default_rng(1)
+    record, new = rng.random((400, 2)), rng.random((2000, 2))
+    made.tell(make_rows(record, disc(record), TARGET), np.empty((400, 0)))
+    made._weigh()
+    assert made.weight[0] < 0.02
     quantities, logit = made.predict(new)
     assert quantities.shape == (2000, 0)
-    far = np.linalg.norm(new - 0.5, axis=1) > 0.3
-    assert (logit[far] < 0).mean() > 0.9
+    assert ((logit > 0) == (disc(new) == 1)).mean() > 0.93
+
+
+def test_promises_that_were_not_kept_lower_all_that_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a record of points called probable of which few were valid, probabilities are what the record says."""
+    monkeypatch.setattr(jury, "FIRST_STEPS", 5)
+    made = learned(100)
+    for network in made.networks:
+        monkeypatch.setattr(network, "predict", lambda u: (np.empty((len(u), 0)), np.full(len(u), 3.0)))
+    monkeypatch.setattr(made.points, "logit", lambda u: np.full(len(u), 3.0))
+    u = np.random.default_rng(1).random((1000, 2))
+    share = disc(u).mean()
+    assert expit(made.predict(u)[1]).mean() > 0.9
+    made.tell(make_rows(u, disc(u), TARGET), np.empty((1000, 0)))
+    made._weigh()
+    assert expit(made.predict(u)[1]) == pytest.approx(np.full(1000, share), abs=0.03)
 
 
 def test_a_restored_jury_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """State out and in."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 20)
     made, copy = learned(100), Jury(2, OPTIONS, 1)
+    u = np.random.default_rng(2).random((200, 2))
+    made.tell(make_rows(u, disc(u), TARGET), np.empty((200, 0)))
+    made._weigh()
     copy.load_state_dict(made.state_dict())
     new = np.random.default_rng(1).random((50, 2))
     assert np.array_equal(made.predict(new)[1], copy.predict(new)[1])
+    copy._weigh()
+    assert np.array_equal(made.weight, copy.weight)

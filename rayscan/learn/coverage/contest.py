@@ -9,7 +9,7 @@ import numpy as np
 from rayscan.learn.coverage.interpolator import NEAREST, Interpolator
 from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.coverage.replay import Replay
-from rayscan.learn.data import Array
+from rayscan.learn.data import Array, Origin, Rows
 
 if TYPE_CHECKING:
     from rayscan.learn.coverage.observable_net import Learner
@@ -66,17 +66,17 @@ class Contest:
         """Whether anything has been learned."""
         return bool(self.networks)
 
-    def tell(self, u: Array, quantities: Array) -> None:
-        """Note how far off the predictions for newly evaluated points are.
+    def tell(self, rows: Rows, quantities: Array) -> None:
+        """Note how far off the predictions are for those of the newly evaluated points that chains proposed.
 
         Parameters
         ----------
-        u : ndarray, shape (n, d)
+        rows : Rows, length n
         quantities : ndarray, shape (n, q)
             Rows with a NaN are skipped.
         """
-        known = np.isfinite(quantities).all(axis=1)
-        u, truth = u[known], quantities[known]
+        known = (rows.origin == Origin.CHAIN) & np.isfinite(quantities).all(axis=1)
+        u, truth = rows.u[known], quantities[known]
         if not self.ready or not len(u):
             return
         for k in range(len(self.errors)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rayscan.learn.data import Array
 
@@ -49,7 +50,7 @@ class Exploration:
         rate = (self.hits + 0.5) / (self.drawn + 100.0)
         return float(MOST * np.clip((missed - IGNORED) / (1 - IGNORED), 0.0, 1.0) * min(1.0, rate / RARE))
 
-    def learn(self, drawn: int, score: Array) -> None:
+    def learn(self, drawn: int, score: Array, outside: NDArray[np.bool_]) -> None:
         """Take a batch of uniform points.
 
         Parameters
@@ -58,11 +59,13 @@ class Exploration:
             How many there were.
         score : ndarray, shape (k,)
             The probability that was given to each of those that turned out valid.
+        outside : ndarray of bool, shape (k,)
+            Whether it lies outside the known valid region. A surprise just beyond its rim is no missed volume.
         """
         if drawn:
             self.drawn = FORGET * self.drawn + drawn
             self.hits = FORGET * self.hits + len(score)
-            self.surprise = FORGET * self.surprise + int((score < UNSEEN).sum())
+            self.surprise = FORGET * self.surprise + int((outside & (score < UNSEEN)).sum())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""

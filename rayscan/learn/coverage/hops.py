@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from rayscan.learn.coverage.spread import sparse_points
+from rayscan.learn.coverage.spread import nearest_distance, sparse_points
 from rayscan.learn.data import Array
 
 LEAST, MOST = 0.005, 0.4
@@ -33,7 +33,7 @@ class Hops:
 
     def __init__(self) -> None:
         self.tried, self.found = 10.0, 0.5
-        self.reach = np.inf
+        self.reach = 0.0
 
     @property
     def share(self) -> float:
@@ -51,9 +51,12 @@ class Hops:
         """Count which of the hops ``(n, d)`` were valid and outside the `known` valid points."""
         if not len(u) or not len(known):
             return
-        gap, _ = KDTree(known).query(u)
         self.tried += len(u)
-        self.found += int((valid & (gap > self.reach)).sum())
+        self.found += int((valid & self.outside(u, known)).sum())
+
+    def outside(self, u: Array, known: Array) -> NDArray[np.bool_]:
+        """Return which of the points ``(n, d)`` lie farther from `known` valid points than these from each other."""
+        return nearest_distance(u, known) > self.reach
 
     def propose(self, known: Array, dead: Array, count: int, rng: np.random.Generator) -> Array:
         """Return up to `count` hops ``(n, d)`` from known valid points, away from places known to be `dead`."""

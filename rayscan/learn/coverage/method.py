@@ -20,7 +20,7 @@ from rayscan.learn.coverage.hops import Hops
 from rayscan.learn.coverage.jury import Jury
 from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.coverage.replay import Replay
-from rayscan.learn.coverage.spread import farthest_points, nearest_distance, sparse_points
+from rayscan.learn.coverage.spread import apart_points, farthest_points, nearest_distance, sparse_points
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
 from rayscan.learn.threads import serial_algebra
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
-SHARPNESS, BLUNT = 7.0, 3.0
+SHARPNESS, BLUNT = 7.0, 2.0
 """How fast the chains' density falls where the surrogate is less sure: of observables, and of labels alone.
 
 A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
@@ -40,6 +40,13 @@ SPREAD = 0.15
 """Of the points from the chains, those that fill the largest holes. They cover; more of them would crowd the rims."""
 CROWDED = 0.2
 """Of the candidates, those nearest to a known or pending point that are not taken."""
+APART = 0.5
+"""With labels alone, the least distance of a point to others, in units of what is usual in an even sample.
+
+Points where a classifier is sure lie close to those that it knows: left to itself, it digs where it began.
+"""
+CHOICE, WIDE_CHOICE = 4, 20
+"""Candidates for each point taken: with observables, and with labels alone."""
 BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
 AUDIT_FROM, AUDIT_SHARE = 50, 0.015
 NEIGHBOURS = 5
@@ -67,7 +74,7 @@ class CoverageProposer:
     -----
     1. `Contest`: two networks and a Gaussian process learn the scaled constrained observables, and the networks the
        logit of validity. The one with the smallest errors on points that it had not seen drives. Where there are
-       labels alone, a `Jury` of the three decides together.
+       labels alone, the three sit in a `Jury`, each heard by its record.
     2. `Ladder` says what to hit: the target, or a wider provisional one.
     3. `Chains` sample the probability of hitting it, given how far off the driver is.
     4. `Hops` try places outside the known valid region on the true function, as often as that pays, and where the
@@ -111,14 +118,15 @@ class CoverageProposer:
         self.hops.learn(rows.u[hopped], rows.valid[hopped], self._valid)
         self.growth.learn(rows.valid[rows.origin == Origin.GROWTH], rows.valid[proposed])
         blind = (rows.origin == Origin.UNIFORM) & np.isfinite(rows.score)
-        self.exploration.learn(int(blind.sum()), rows.score[blind & rows.valid])
+        hits = blind & rows.valid
+        self.exploration.learn(int(blind.sum()), rows.score[hits], self.hops.outside(rows.u[hits], self._valid))
         self.replay.add(rows)
         constrained = rows.observables[:, self.ladder.columns]
         if self.ladder.grade(constrained, rows.likelihood):
             # There is one more output to predict: the surrogates begin anew.
             self.contest = self._surrogates()
         quantities = self.ladder.quantities(self.ladder.seen(constrained, rows.likelihood))
-        self.contest.tell(rows.u[proposed], quantities[proposed])
+        self.contest.tell(rows, quantities)
 
     def _surrogates(self) -> Contest | Jury:
         if self.ladder.outputs:
@@ -261,12 +269,23 @@ class CoverageProposer:
 
     def _even(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Choose candidates that fill holes, and others as they come."""
+        if not self.ladder.outputs:
+            return apart_points(self._pool, self._gap, APART * self._spacing(n), n, rng)
         spread = int(SPREAD * n)
         first = farthest_points(self._pool, self._gap, spread)
         # Among the rest, none that nearly repeat what is known or under way.
         others = np.setdiff1d(np.flatnonzero(self._gap >= np.quantile(self._gap, CROWDED)), first)
         second = rng.choice(others, min(n - spread, len(others)), replace=False)
         return np.concatenate([first, second])
+
+    def _spacing(self, n: int) -> float:
+        """Return the edge of the cube that each point would have to itself, were `n` more points and all so far even.
+
+        What they share is the valid volume, which blind points tell.
+        """
+        blind = np.isin(self.replay.rows.origin, (Origin.INITIAL, Origin.UNIFORM))
+        volume = (self.replay.valid[blind].sum() + 1) / (blind.sum() + 100)
+        return float((volume / (len(self._valid) + n)) ** (1 / self.d))
 
     def _surest(self, n: int) -> NDArray[np.int64]:
         """Choose the candidates that are most probably valid, by the surrogate's word and by that of known points.
@@ -278,7 +297,8 @@ class CoverageProposer:
         return np.argsort(-self._log_p(self._pool, goal=True) - np.log(share), kind="stable")[:n]
 
     def _refill(self, n: int, rng: np.random.Generator) -> None:
-        rounds = max(1, -(-4 * n // (WALKERS * SNAPSHOTS)))
+        wanted = n * (CHOICE if self.ladder.outputs else WIDE_CHOICE)
+        rounds = max(1, -(-wanted // (WALKERS * SNAPSHOTS)))
         self._pool, self._gap = np.empty((0, self.d)), np.empty(0)
         seen = _digest(self.replay.u)
         for _ in range(3):

@@ -18,6 +18,8 @@ from rayscan.learn.options import LearnOptions
 
 WAVES = (0, 64)
 """Plane waves of the two networks that learn side by side."""
+BANDWIDTH = 12.0
+"""Of the plane waves; see `ObservableNet`."""
 RATES = (6.0, 3.0)
 """Their learning rates, in units of the option's."""
 
@@ -40,7 +42,14 @@ class ObservableNet(nn.Module):
     """
 
     def __init__(
-        self, d: int, outputs: int, hidden: Sequence[int], *, waves: int = 0, bandwidth: float = 12.0, seed: int = 0
+        self,
+        d: int,
+        outputs: int,
+        hidden: Sequence[int],
+        *,
+        waves: int = 0,
+        bandwidth: float = BANDWIDTH,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         rng = np.random.default_rng(seed)
@@ -160,8 +169,10 @@ class Learner:
         self.optimiser.load_state_dict(state["optimiser"])
 
 
-def make_learners(d: int, outputs: int, options: LearnOptions, seed: int) -> list[Learner]:
+def make_learners(
+    d: int, outputs: int, options: LearnOptions, seed: int, bandwidth: float = BANDWIDTH
+) -> list[Learner]:
     """Return two untrained networks, without and with plane waves as inputs."""
     device = pick_device(options)
-    nets = [ObservableNet(d, outputs, options.hidden, waves=waves, seed=seed) for waves in WAVES]
+    nets = [ObservableNet(d, outputs, options.hidden, waves=waves, bandwidth=bandwidth, seed=seed) for waves in WAVES]
     return [Learner(net, rate * options.learning_rate, device) for net, rate in zip(nets, RATES, strict=True)]

@@ -8,6 +8,9 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 
+SMALLEST = 1e-6
+"""Distance below which points are as good as equal."""
+
 
 def nearest_distance(points: Array, known: Array) -> Array:
     """Return the distance ``(n,)`` of each of the points ``(n, d)`` to the nearest known one, infinite if none is."""
@@ -40,6 +43,37 @@ def farthest_points(candidates: Array, distance: Array, count: int) -> NDArray[n
         left = np.minimum(left, np.sqrt(np.einsum("ij,ij->i", gap, gap)))
         left[best] = -1.0
     return chosen
+
+
+def apart_points(
+    candidates: Array, distance: Array, apart: float, count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Choose candidates at random that keep a distance from what is known and from each other.
+
+    Parameters
+    ----------
+    candidates : ndarray, shape (n, d)
+    distance : ndarray, shape (n,)
+        To the nearest known point.
+    apart : float
+        The distance to keep; where too few candidates do, the others keep half of it, and so on.
+    count : int
+    rng : Generator
+
+    Returns
+    -------
+    ndarray of int, shape (min(count, n),)
+    """
+    left = distance.copy()
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(candidates)):
+        for k in rng.permutation(np.flatnonzero(left >= apart)):
+            if left[k] >= apart and len(chosen) < count:
+                chosen.append(int(k))
+                left = np.minimum(left, np.linalg.norm(candidates - candidates[k], axis=1))
+                left[k] = -1.0
+        apart = apart / 2 if apart > SMALLEST else 0.0
+    return np.array(chosen, dtype=np.int64)
 
 
 def sparse_points(known: Array, count: int, rng: np.random.Generator, neighbours: int = 5) -> NDArray[np.int64]:
