@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rayscan import weights
 from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
 from rayscan.weights import effective_size, prior_weights
@@ -83,3 +84,15 @@ def test_effective_size():
     assert effective_size(np.full(50, 3.0)) == pytest.approx(50)
     assert effective_size(np.array([1.0, 1e-9, 1e-9])) == pytest.approx(1)
     assert effective_size(np.empty(0)) == 0
+
+
+def test_long_scans_are_weighed_by_a_part_of_their_points(monkeypatch):
+    """What stands for all collected points around a place gives each of them nearly the weight that all would."""
+    u, origin, density, valid = collection(500)
+    whole = prior_weights(u, origin, density, valid)
+    monkeypatch.setattr(weights, "MOST", 600)
+    part = prior_weights(u, origin, density, valid)
+    assert np.corrcoef(np.log(whole), np.log(part))[0, 1] > 0.9
+    assert not np.array_equal(whole, part)
+    x = (u[valid][:, 0] - 0.5) / ((HIGH - LOW) / np.sqrt(12))
+    assert abs(np.average(x, weights=part)) < 0.12
