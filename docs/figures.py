@@ -121,7 +121,7 @@ def chains(scan: Followed) -> Figure:
     left.plot(*walkers.T, ".", ms=2, color=PINK)
     left.set_title("walkers on the believed probability", fontsize=10)
     method.ask(30, np.empty((0, 2)))
-    candidates = method._pool
+    candidates = method.candidates.u
     known = scan.rows.u[scan.rows.valid]
     plain = candidates[rng.choice(len(candidates), 50, replace=False)]
     spread = candidates[farthest_points(candidates, nearest_distance(candidates, known), 50)]

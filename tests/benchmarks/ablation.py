@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rayscan.learn.coverage import contest, interpolator, method, observable_net
+from rayscan.learn.coverage import candidates, contest, interpolator, method, observable_net
 from rayscan.learn.coverage.chains import Chains
 from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.hops import Hops
@@ -122,8 +122,8 @@ ABLATIONS: dict[str, Ablation] = {
     "width": Ablation("width from errors of predictions", ((Contest, "_uncertainty", any_width),)),
     "steps": Ablation("differential-evolution moves", ((Chains, "_propose", small_steps),)),
     "restarts": Ablation("restarts at sparse places", ((Chains, "restart", lambda *arguments: None),)),
-    "farthest": Ablation("the farthest-point share", ((method, "SPREAD", 0.0),)),
-    "crowded": Ablation("leaving out near repetitions", ((method, "CROWDED", 0.0),)),
+    "farthest": Ablation("the farthest-point share", ((candidates, "SPREAD", 0.0),)),
+    "crowded": Ablation("leaving out near repetitions", ((candidates, "CROWDED", 0.0),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
     "audit": Ablation("the audit", ((method, "AUDIT_SHARE", 0.0),)),
     "uniform": Ablation("the uniform share", options={"random_share": 0.0}),

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from scipy.special import log_expit
 
 from rayscan.learn.coverage.audit import Audit
+from rayscan.learn.coverage.candidates import Candidates
 from rayscan.learn.coverage.chains import Chains
 from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.exploration import Exploration
@@ -20,7 +21,7 @@ from rayscan.learn.coverage.hops import Hops
 from rayscan.learn.coverage.jury import Jury
 from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.coverage.replay import Replay
-from rayscan.learn.coverage.spread import apart_points, farthest_points, nearest_distance, sparse_points
+from rayscan.learn.coverage.spread import sparse_points
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
 from rayscan.learn.threads import serial_algebra
@@ -36,10 +37,6 @@ SHARPNESS, BLUNT = 7.0, 2.0
 A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
 """
 SURE = 0.95
-SPREAD = 0.15
-"""Of the points from the chains, those that fill the largest holes. They cover; more of them would crowd the rims."""
-CROWDED = 0.2
-"""Of the candidates, those nearest to a known or pending point that are not taken."""
 APART = 0.5
 """With labels alone, the least distance of a point to others, in units of what is usual in an even sample.
 
@@ -81,8 +78,8 @@ class CoverageProposer:
        chains fail, `Growth` steps along the known region.
     5. Of each batch, an exact share is uniform, and more of it while `Exploration` has evidence of missed volume; once
        there are `AUDIT_FROM` valid points, `AUDIT_SHARE` of the rest is drawn by `Audit` with a known density, for the
-       volume; of the points from the chains, `SPREAD` fill the largest holes among the points known and the rest come
-       as they are.
+       volume; of the places that the chains visited, `Candidates` picks some that fill the largest holes among the
+       points known, and others as they come.
     """
 
     def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
@@ -92,6 +89,7 @@ class CoverageProposer:
         self.ladder = Ladder(target, observables)
         self.replay = Replay(d, target, self.ladder)
         self.chains = Chains(d, WALKERS)
+        self.candidates = Candidates(d)
         self.hops = Hops()
         self.growth = Growth()
         # A classifier cannot know of what it has not seen; observables point the way to it.
@@ -101,8 +99,6 @@ class CoverageProposer:
         self._sure = 0.0
         self._asked = self._draws = 0
         self.initial = InitialDesign(d, options, seed)
-        self._pool: Array = np.empty((0, d))
-        self._gap: Array = np.empty(0)
         self._known: Array = np.empty((0, d))
         self._valid: Array = np.empty((0, d))
         self._dead: Array = np.empty((0, d))
@@ -152,7 +148,7 @@ class CoverageProposer:
         self.hops.survey(self._valid)
         self._restart(rng)
         self.audit.fit(self._valid, rng)
-        self._pool = np.empty((0, self.d))
+        self.candidates.clear()
 
     def _survey(self) -> None:
         rows = self.replay.rows
@@ -255,28 +251,16 @@ class CoverageProposer:
     def _guided(self, n: int, taken: Array, rng: np.random.Generator) -> Array:
         if not n:
             return np.empty((0, self.d))
-        if len(self._pool) < 3 * n:
+        if len(self.candidates) < 3 * n:
             self._refill(n, rng)
-        if len(taken):
-            self._gap = np.minimum(self._gap, nearest_distance(self._pool, taken))
-        chosen = self._surest(n) if self.fast else self._even(n, rng)
-        u = self._pool[chosen]
-        keep = np.ones(len(self._pool), dtype=bool)
-        keep[chosen] = False
-        self._pool, self._gap = self._pool[keep], np.minimum(self._gap[keep], nearest_distance(self._pool[keep], u))
-        shuffled: Array = u[rng.permutation(len(u))]
-        return shuffled
-
-    def _even(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Choose candidates that fill holes, and others as they come."""
-        if not self.ladder.outputs:
-            return apart_points(self._pool, self._gap, APART * self._spacing(n), n, rng)
-        spread = int(SPREAD * n)
-        first = farthest_points(self._pool, self._gap, spread)
-        # Among the rest, none that nearly repeat what is known or under way.
-        others = np.setdiff1d(np.flatnonzero(self._gap >= np.quantile(self._gap, CROWDED)), first)
-        second = rng.choice(others, min(n - spread, len(others)), replace=False)
-        return np.concatenate([first, second])
+        self.candidates.keep_away(taken)
+        if self.fast:
+            chosen = self._surest(n)
+        elif self.ladder.outputs:
+            chosen = self.candidates.filling(n, rng)
+        else:
+            chosen = self.candidates.apart(n, APART * self._spacing(n), rng)
+        return self.candidates.take(chosen, rng)
 
     def _spacing(self, n: int) -> float:
         """Return the edge of the cube that each point would have to itself, were `n` more points and all so far even.
@@ -292,23 +276,20 @@ class CoverageProposer:
 
         The surest of thousands of candidates are often those about which the surrogate is mistaken.
         """
-        near = KDTree(self.replay.u).query(self._pool, k=range(1, min(NEIGHBOURS, len(self.replay)) + 1))[1]
+        u = self.candidates.u
+        near = KDTree(self.replay.u).query(u, k=range(1, min(NEIGHBOURS, len(self.replay)) + 1))[1]
         share = (self.replay.valid[near].sum(axis=1) + 1) / (near.shape[1] + 2)
-        return np.argsort(-self._log_p(self._pool, goal=True) - np.log(share), kind="stable")[:n]
+        return np.argsort(-self._log_p(u, goal=True) - np.log(share), kind="stable")[:n]
 
     def _refill(self, n: int, rng: np.random.Generator) -> None:
         wanted = n * (CHOICE if self.ladder.outputs else WIDE_CHOICE)
         rounds = max(1, -(-wanted // (WALKERS * SNAPSHOTS)))
-        self._pool, self._gap = np.empty((0, self.d)), np.empty(0)
-        seen = _digest(self.replay.u)
+        self.candidates.clear()
         for _ in range(3):
             self.chains.walk(self._walked, BURN_IN, BURN_IN, rng)
-            points, _ = self.chains.walk(self._walked, rounds * SNAPSHOTS * THINNING, THINNING, rng)
-            # A walker may stand where it was evaluated before, or not have moved since the last snapshot.
-            points = np.unique(np.concatenate([self._pool, points]), axis=0)
-            self._pool = points[~np.isin(_digest(points), seen)]
-            self._gap = nearest_distance(self._pool, self._known)
-            if len(self._pool) >= n:
+            visited, _ = self.chains.walk(self._walked, rounds * SNAPSHOTS * THINNING, THINNING, rng)
+            self.candidates.add(visited, self.replay.u, self._known)
+            if len(self.candidates) >= n:
                 break
 
     def _rng(self) -> np.random.Generator:
@@ -330,8 +311,7 @@ class CoverageProposer:
             "exploration": self.exploration.state_dict(),
             "audit": self.audit.state_dict(),
             "sure": self._sure,
-            "pool": self._pool,
-            "gap": self._gap,
+            "candidates": self.candidates.state_dict(),
             "known": self._known,
         }
 
@@ -350,15 +330,10 @@ class CoverageProposer:
         self.replay.add(rows)
         self._survey()
         self._sure = float(state["sure"])
-        self._pool, self._gap, self._known = (np.array(state[name]) for name in ("pool", "gap", "known"))
+        self.candidates.load_state_dict(state["candidates"])
+        self._known = np.array(state["known"])
 
 
 def _surely(log_p: float) -> float:
     """Return the probability above which places count as equally good, given what the best of them have."""
     return float(min(np.log(SURE), log_p + np.log(SURE)))
-
-
-def _digest(u: Array) -> NDArray[np.uint64]:
-    """Return one number ``(n,)`` for each point ``(n, d)``; two points share one about once in 1e19 times."""
-    odd = 2 * np.random.default_rng(0).integers(2**62, size=u.shape[1], dtype=np.uint64) + np.uint64(1)
-    return np.asarray((np.ascontiguousarray(u).view(np.uint64) * odd).sum(axis=1, dtype=np.uint64))
