@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from rayscan.learn.data import Rows
-    from rayscan.learn.paper.networks import Surrogate
+    from rayscan.learn.paper.surrogate import Surrogate
 
 Array = NDArray[np.float64]
 _LEAST = 1e-7

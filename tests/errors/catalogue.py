@@ -369,6 +369,12 @@ case(OPTIONS, "A network with two outputs", "One logit a point: `(n,)` or `(n, 1
 case(OPTIONS, "A network for another number of parameters", "Its input is the unit cube of the scanned parameters.",
      ("surrogate", "(4, 2)", "2 scanned parameters m0, tanb", "RuntimeError"))(
     lambda folder: scan(folder, surrogate=_network(3, 1)))  # fmt: skip
+case(OPTIONS, "A network that ends in a sigmoid", "Leave it out: the loss takes logits.",
+     ("surrogate", "expected logits", "sigmoid"))(
+    lambda folder: scan(folder, surrogate=_network(2, 1, sigmoid=True)))  # fmt: skip
+case(OPTIONS, "A network that has nothing to learn with", "Give it parameters, and let them be trained.",
+     ("surrogate", "trainable parameters", "found none"))(
+    lambda folder: scan(folder, surrogate=_network(2, 1).requires_grad_(False)))  # fmt: skip
 case(OPTIONS, "A network that gives NaN", "Mend it: its answers to points of the unit cube are finite.",
      ("surrogate", "NaN", "finite"))(
     lambda folder: scan(folder, surrogate=_network(2, 1, poison=True)))  # fmt: skip
@@ -376,13 +382,13 @@ case(OPTIONS, "A negative number of evaluators", "None: one a core; 0: one in th
      ("evaluators = -1", "expected a number >= 0"))(lambda folder: scan(folder, evaluators=-1))  # fmt: skip
 
 
-def _network(inputs: int, outputs: int, *, poison: bool = False) -> Any:
+def _network(inputs: int, outputs: int, *, poison: bool = False, sigmoid: bool = False) -> Any:
     import torch
 
     network = torch.nn.Linear(inputs, outputs)
     if poison:
         torch.nn.init.constant_(network.bias, float("nan"))
-    return network
+    return torch.nn.Sequential(network, torch.nn.Sigmoid()) if sigmoid else network
 
 
 # Run directories ---------------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from torch import nn
 from rayscan.errors import ConfigError
 from rayscan.learn.data import Rows
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.own_module import check_module
 from rayscan.learn.paper.lesson import make_lesson
-from rayscan.learn.paper.networks import MLPClassifier, MLPRegressor, check_module, make_surrogate
+from rayscan.learn.paper.method import make_surrogate
+from rayscan.learn.paper.networks import MLPClassifier, MLPRegressor
 from rayscan.learn.paper.similarity import SimilarityClassifier, contrastive_loss, embedding_distance
 from rayscan.learn.paper.training import batch_size, importance, split, step_budget
 from rayscan.target import Target
@@ -242,8 +244,8 @@ def test_the_users_module_is_trained_and_their_copy_is_not(bump):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Linear(3, 1), r"shape \(n, 2\)"),
-        (nn.Linear(2, 2), r"got \(3, 2\)"),
+        (nn.Linear(3, 1), "a network of 2 inputs"),
+        (nn.Linear(2, 2), r"got \(4, 2\)"),
         (nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()), "sigmoid"),
         (nn.Flatten(), "trainable"),
     ],
@@ -251,7 +253,7 @@ def test_the_users_module_is_trained_and_their_copy_is_not(bump):
 def test_a_module_that_does_not_fit_is_refused(module, message):
     """Wrong input, wrong output, a sigmoid of its own and nothing to train are each named."""
     with pytest.raises(ConfigError, match=message):
-        check_module(module, 2)
+        check_module(module, ["a", "b"])
 
 
 def test_both_classes_count_alike_and_mistakes_count_more():

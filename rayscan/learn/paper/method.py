@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,10 @@ from rayscan.learn.initial import InitialDesign
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.paper import selection
 from rayscan.learn.paper.lesson import make_lesson, map_weights
-from rayscan.learn.paper.networks import Prediction, Surrogate, make_surrogate
+from rayscan.learn.paper.networks import MLPClassifier, MLPRegressor
 from rayscan.learn.paper.selection import Candidates, Indices
+from rayscan.learn.paper.similarity import SimilarityClassifier
+from rayscan.learn.paper.surrogate import Prediction, Surrogate
 from rayscan.learn.paper.vegas_map import VegasMap
 from rayscan.target import Target
 
@@ -213,3 +216,14 @@ class CandidateProposer:
 def _join(first: Proposals, second: Proposals) -> Proposals:
     columns = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in COLUMNS}
     return Proposals(**columns, generation=second.generation)
+
+
+def make_surrogate(d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> Surrogate:
+    """Return the surrogate that the options name; ``"auto"`` is the classifier."""
+    if options.surrogate == "regressor":
+        return MLPRegressor(d, target, observables, options, seed)
+    if options.surrogate == "similarity":
+        return SimilarityClassifier(d, options, seed)
+    if not isinstance(options.surrogate, str):
+        return MLPClassifier(d, options, seed, module=copy.deepcopy(options.surrogate).float().cpu())
+    return MLPClassifier(d, options, seed)

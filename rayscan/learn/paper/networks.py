@@ -1,12 +1,10 @@
-"""The networks that stand in for the programs: MLP classifier and regressor, and the user's own."""
+"""The networks that stand in for the programs: MLP classifier and regressor."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rayscan.errors import ConfigError
 from rayscan.learn.device import pick_device
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.paper.lesson import Lesson, learned_observables
+from rayscan.learn.paper.surrogate import Prediction
 from rayscan.learn.paper.training import importance, seeded, split, step_budget, train
 from rayscan.target import Target
 
@@ -28,60 +26,6 @@ UNIT_DEVIATION = 12**0.5
 """One over the standard deviation of a uniform number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a surrogate thinks of ``n`` points.
-
-    Attributes
-    ----------
-    score : ndarray, shape (n,)
-        Probability of being good (classifiers) or predicted likelihood (regressors), in [0, 1].
-    merit : ndarray, shape (n,)
-        Orders points from worst to best also where the score is 0 or 1 to the last digit.
-    sure : ndarray of bool, shape (n,)
-        Taken for good: a probability above `LearnOptions.confident`, or predicted observables that are in target.
-    """
-
-    score: Array
-    merit: Array
-    sure: NDArray[np.bool_]
-
-
-class Surrogate(Protocol):
-    """A network that learns from evaluated points which others are good."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether it has learnt anything yet."""
-
-    def fit(self, lesson: Lesson, seed: int) -> None:
-        """Learn, starting from what is already known. A lesson with nothing to tell apart changes nothing."""
-
-    def predict(self, u: Array) -> Prediction:
-        """Predict points ``(n, d)`` of the unit cube."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return tensors and plain types."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-
-
-def make_surrogate(
-    d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int
-) -> MLPClassifier | MLPRegressor:
-    """Return the surrogate that the options name; ``"auto"`` is the classifier."""
-    from rayscan.learn.paper.similarity import SimilarityClassifier
-
-    if options.surrogate == "regressor":
-        return MLPRegressor(d, target, observables, options, seed)
-    if options.surrogate == "similarity":
-        return SimilarityClassifier(d, options, seed)
-    if isinstance(options.surrogate, nn.Module):
-        return MLPClassifier(d, options, seed, module=check_module(options.surrogate, d))
-    return MLPClassifier(d, options, seed)
-
-
 def multilayer(d: int, hidden: Sequence[int], out: int) -> nn.Sequential:
     """Return ``d`` inputs, ReLU layers of `hidden` neurons, and `out` linear outputs."""
     widths = [d, *hidden]
@@ -89,39 +33,6 @@ def multilayer(d: int, hidden: Sequence[int], out: int) -> nn.Sequential:
     for n_in, n_out in itertools.pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], out))
-
-
-def check_module(module: nn.Module, d: int) -> nn.Module:
-    """Return a copy of a user's module, if it maps ``(n, d)`` to ``(n,)`` or ``(n, 1)`` logits.
-
-    Raises
-    ------
-    ConfigError
-        If it does not take `d` numbers, gives another shape, has nothing to train, or ends in a sigmoid.
-    """
-    name = type(module).__name__
-    module = copy.deepcopy(module).float().cpu()
-    if not any(p.requires_grad for p in module.parameters()):
-        msg = f"surrogate {name}: expected a module with trainable parameters, found none"
-        raise ConfigError(msg)
-    layers = [layer for layer in module.modules() if not list(layer.children())]
-    if isinstance(layers[-1], nn.Sigmoid):
-        msg = f"surrogate {name} ends in a sigmoid; expected logits: leave the sigmoid out, the loss contains it"
-        raise ConfigError(msg)
-    module.eval()
-    try:
-        with torch.no_grad():
-            out = module(torch.zeros(3, d))
-    except Exception as error:
-        msg = f"surrogate {name}: expected a module that takes floats of shape (n, {d}); on (3, {d}) it raised: {error}"
-        raise ConfigError(msg) from error
-    shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-    if shape not in {(3,), (3, 1)}:
-        msg = (
-            f"surrogate {name}: expected an output of shape (n,) or (n, 1), one logit a point; for (3, {d}) got {shape}"
-        )
-        raise ConfigError(msg)
-    return module
 
 
 class Network:
