@@ -14,6 +14,8 @@ from rayscan.learn.data import Array
 LEAST, MOST = 0.005, 0.4
 TRIPLES = 4000
 FORGET = 0.7
+FAR = 3.0
+"""Distance, in units of what is usual between known points, beyond which all territory is equally new."""
 
 
 class Hops:
@@ -28,17 +30,21 @@ class Hops:
     Attributes
     ----------
     share : float
-        Of the guided points that should be hops: the recent rate at which hops found new valid territory.
+        Of the guided points that should be hops: the recent rate at which hops found new valid territory, and less
+        where the walkers open up more of it.
     """
 
     def __init__(self) -> None:
         self.tried, self.found = 10.0, 0.5
+        self.opened, self.walked = [10.0, 10.0], [1.0, 0.0]
         self.reach = 0.0
 
     @property
     def share(self) -> float:
         """Of the guided points, between fixed bounds."""
-        return float(np.clip(self.found / self.tried, LEAST, MOST))
+        own, walkers = (volume / points for points, volume in (self.opened, self.walked))
+        worth = min(1.0, own / walkers) if walkers else 1.0
+        return float(np.clip(worth * self.found / self.tried, LEAST, MOST))
 
     def survey(self, known: Array) -> None:
         """Measure how far known valid points ``(n, d)`` lie apart, and let old trials fade."""
@@ -49,10 +55,20 @@ class Hops:
 
     def learn(self, u: Array, valid: NDArray[np.bool_], known: Array) -> None:
         """Count which of the hops ``(n, d)`` were valid and outside the `known` valid points."""
-        if not len(u) or not len(known):
-            return
         self.tried += len(u)
         self.found += int((valid & self.outside(u, known)).sum())
+        self._count(self.opened, u, valid, known)
+
+    def compare(self, u: Array, valid: NDArray[np.bool_], known: Array) -> None:
+        """Count what walkers opened up with their points ``(n, d)``."""
+        self._count(self.walked, u, valid, known)
+
+    def _count(self, counts: list[float], u: Array, valid: NDArray[np.bool_], known: Array) -> None:
+        """Add points, and the volume that the valid ones have to themselves, in units of a known point's."""
+        if len(u) and self.reach:
+            room = np.minimum(nearest_distance(u, known) / self.reach, FAR) ** u.shape[1]
+            counts[0] = FORGET * counts[0] + len(u)
+            counts[1] = FORGET * counts[1] + float(room[valid].sum())
 
     def outside(self, u: Array, known: Array) -> NDArray[np.bool_]:
         """Return which of the points ``(n, d)`` lie farther from `known` valid points than these from each other."""
@@ -84,8 +100,15 @@ class Hops:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
-        return {"tried": self.tried, "found": self.found, "reach": self.reach}
+        return {
+            "tried": self.tried,
+            "found": self.found,
+            "reach": self.reach,
+            "opened": self.opened,
+            "walked": self.walked,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
         self.tried, self.found, self.reach = float(state["tried"]), float(state["found"]), float(state["reach"])
+        self.opened, self.walked = list(state["opened"]), list(state["walked"])

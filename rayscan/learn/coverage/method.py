@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
-SHARPNESS, BLUNT = 7.0, 2.0
+SHARPNESS, BLUNT = 14.0, 2.0
 """How fast the chains' density falls where the surrogate is less sure: of observables, and of labels alone.
 
 A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
@@ -112,6 +112,7 @@ class CoverageProposer:
             return
         hopped, proposed = rows.origin == Origin.LOCAL, rows.origin == Origin.CHAIN
         self.hops.learn(rows.u[hopped], rows.valid[hopped], self._valid)
+        self.hops.compare(rows.u[proposed], rows.valid[proposed], self._valid)
         self.growth.learn(rows.valid[rows.origin == Origin.GROWTH], rows.valid[proposed])
         blind = (rows.origin == Origin.UNIFORM) & np.isfinite(rows.score)
         hits = blind & rows.valid
