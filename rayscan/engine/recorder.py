@@ -27,7 +27,8 @@ PROGRESS_FILE = "progress.json"
 PROGRESS_BYTES = 4096
 """Its size: a block of the disk, that always has room for what a scan in trouble has to say."""
 STOP_FILE = "stop"
-RETRY_PERIOD = 5.0
+RETRY_PERIOD, LAST_PATIENCE = 5.0, 10.0
+"""Seconds until a disk that refused is tried again, and for which it is waited for when all else is done."""
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT})
 """Refusals of a disk that may pass: it is full, over quota, or a network file system is away."""
 
@@ -273,6 +274,24 @@ class Recorder:
             request.unlink()
             return True
         return False
+
+
+def close(store: Store) -> None:
+    """Close a store, and try again for a while if the disk refuses the last rows.
+
+    Raises
+    ------
+    StoreError
+        It goes on refusing.
+    """
+    latest = time.monotonic() + LAST_PATIENCE
+    while True:
+        try:
+            return store.close()
+        except StoreError as error:
+            if error.errno not in PASSING or time.monotonic() > latest:
+                raise
+        time.sleep(RETRY_PERIOD)
 
 
 def _unanswered(store: Store) -> list[tuple[Proposals, NDArray[np.int64]]]:

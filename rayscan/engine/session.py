@@ -16,7 +16,7 @@ from rayscan.engine.learner import Learner
 from rayscan.engine.ledger import Ledger
 from rayscan.engine.loop import Loop
 from rayscan.engine.pool import Pool
-from rayscan.engine.recorder import Recorder
+from rayscan.engine.recorder import Recorder, close
 from rayscan.engine.warm_up import warm_up
 from rayscan.errors import ResumeMismatchError, StoreError
 from rayscan.fork import Parent
@@ -103,7 +103,7 @@ class Session:
         Raises
         ------
         StoreError
-            The disk refuses the last rows. They are given up, and their points are issued again on resume.
+            The disk goes on refusing the last rows. They are given up, and their points are issued again on resume.
         """
         if self._pool is not None:
             self._pool.close()
@@ -112,7 +112,7 @@ class Session:
             self._store.abandon()
             return
         try:
-            self._store.close()
+            close(self._store)
         except StoreError:
             self._store.abandon()
             raise

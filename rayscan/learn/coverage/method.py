@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
-SHARPNESS, BLUNT = 14.0, 2.0
+SHARPNESS, BLUNT = 10.0, 2.0
 """How fast the chains' density falls where the surrogate is less sure: of observables, and of labels alone.
 
 A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
