@@ -55,19 +55,20 @@ class Hops:
 
     def learn(self, u: Array, valid: NDArray[np.bool_], known: Array) -> None:
         """Count which of the hops ``(n, d)`` were valid and outside the `known` valid points."""
+        gap = nearest_distance(u, known)
         self.tried += len(u)
-        self.found += int((valid & self.outside(u, known)).sum())
-        self._count(self.opened, u, valid, known)
+        self.found += int((valid & (gap > self.reach)).sum())
+        self._count(self.opened, gap, valid, u.shape[1])
 
     def compare(self, u: Array, valid: NDArray[np.bool_], known: Array) -> None:
         """Count what walkers opened up with their points ``(n, d)``."""
-        self._count(self.walked, u, valid, known)
+        self._count(self.walked, nearest_distance(u, known), valid, u.shape[1])
 
-    def _count(self, counts: list[float], u: Array, valid: NDArray[np.bool_], known: Array) -> None:
+    def _count(self, counts: list[float], gap: Array, valid: NDArray[np.bool_], d: int) -> None:
         """Add points, and the volume that the valid ones have to themselves, in units of a known point's."""
-        if len(u) and self.reach:
-            room = np.minimum(nearest_distance(u, known) / self.reach, FAR) ** u.shape[1]
-            counts[0] = FORGET * counts[0] + len(u)
+        if len(gap) and self.reach:
+            room = np.minimum(gap / self.reach, FAR) ** d
+            counts[0] = FORGET * counts[0] + len(gap)
             counts[1] = FORGET * counts[1] + float(room[valid].sum())
 
     def outside(self, u: Array, known: Array) -> NDArray[np.bool_]:

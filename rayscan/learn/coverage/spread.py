@@ -39,9 +39,7 @@ def farthest_points(candidates: Array, distance: Array, count: int) -> NDArray[n
     for k in range(len(chosen)):
         best = int(np.argmax(left))
         chosen[k] = best
-        gap = candidates - candidates[best]
-        left = np.minimum(left, np.sqrt(np.einsum("ij,ij->i", gap, gap)))
-        left[best] = -1.0
+        left = _without(best, candidates, left)
     return chosen
 
 
@@ -70,8 +68,7 @@ def apart_points(
         for k in rng.permutation(np.flatnonzero(left >= apart)):
             if left[k] >= apart and len(chosen) < count:
                 chosen.append(int(k))
-                left = np.minimum(left, np.linalg.norm(candidates - candidates[k], axis=1))
-                left[k] = -1.0
+                left = _without(k, candidates, left)
         apart = apart / 2 if apart > SMALLEST else 0.0
     return np.array(chosen, dtype=np.int64)
 
@@ -87,3 +84,11 @@ def sparse_points(known: Array, count: int, rng: np.random.Generator, neighbours
     log_volume = np.minimum(log_volume, np.quantile(log_volume, 0.9))
     weight = np.exp(log_volume - log_volume.max())
     return rng.choice(n, count, p=weight / weight.sum())
+
+
+def _without(k: int, candidates: Array, left: Array) -> Array:
+    """Return the room ``(n,)`` that is left around candidates once one of them is taken; itself has none."""
+    gap = candidates - candidates[k]
+    left = np.minimum(left, np.sqrt(np.einsum("ij,ij->i", gap, gap)))
+    left[k] = -1.0
+    return left
