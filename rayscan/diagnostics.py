@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from rayscan.clusters import clusters
 from rayscan.learn.data import Array, Origin
 from rayscan.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
 from rayscan.volume import Volume, estimate_volume, importance
@@ -22,11 +21,6 @@ RECENT = 1000
 SEGMENTS = 10
 LATE = 2
 """Segments at the end that decide whether the scan still finds something new."""
-LINKS, SCALE, LINK = 10, 5, 1.5
-"""Two points are linked if one is among the nearest `LINKS` of the other and nearer than `LINK` times the distances of
-both to their neighbours number `SCALE`."""
-ISLAND = 3
-"""Points that make a cluster; fewer are loners."""
 NEW, COVERED = 0.05, 0.95
 """New territory is being found if more than the one share of recent valid points, or less than the other of what
 unbiased probes see, lies beyond or within the reach of earlier points. Independent uniform points stay below 1 % in two
@@ -168,24 +162,6 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
         verdict=verdict,
         reasons=reasons,
     )  # fmt: skip
-
-
-def clusters(u: Array) -> NDArray[np.int64]:
-    """Return the cluster ``(n,)`` of each point ``(n, d)``, -1 for one that is in none."""
-    n = len(u)
-    if n < ISLAND:
-        return np.full(n, -1, dtype=np.int64)
-    links = min(LINKS, n - 1)
-    apart, near = KDTree(u).query(u, k=links + 1)
-    apart, near = apart[:, 1:], near[:, 1:]
-    scale = apart[:, min(SCALE, links) - 1]
-    close = apart <= LINK * np.minimum(scale[:, None], scale[near])
-    start = np.repeat(np.arange(n), links).reshape(n, links)[close]
-    graph = coo_matrix((np.ones(len(start), dtype=np.int8), (start, near[close])), shape=(n, n))
-    _, label = connected_components(graph, directed=False)
-    size = np.bincount(label)
-    name = np.where(size >= ISLAND, np.cumsum(size >= ISLAND) - 1, -1)
-    return np.asarray(name[label], dtype=np.int64)
 
 
 def _first(label: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rayscan.learn.coverage.hops import LEAST, Hops
+from rayscan.learn.coverage.spread import nearest_distance
 from rayscan.learn.data import Array
 
 
@@ -22,7 +23,7 @@ def test_hops_carry_a_pattern_on_to_the_next_island() -> None:
     trial = hops.propose(known, np.empty((0, 2)), 400, rng)
     beyond = (np.abs(trial - 0.8) < 0.03).all(axis=1)
     assert beyond.sum() > 20
-    assert hops.outside(trial, known).all()
+    assert (nearest_distance(trial, known) > hops.reach).all()
 
 
 def test_hops_get_more_points_while_they_find_islands() -> None:
@@ -49,7 +50,7 @@ def test_hops_that_find_what_walkers_find_anyway_are_left() -> None:
         hops.survey(known)
         hops.compare(rng.random((250, 2)), np.ones(250, bool), known)
         trial = rng.random((30, 2))
-        hops.learn(trial, hops.outside(trial, known), known)
+        hops.learn(trial, nearest_distance(trial, known) > hops.reach, known)
     assert hops.found / hops.tried > 0.05
     assert hops.share < 0.6 * hops.found / hops.tried
 

@@ -68,7 +68,7 @@ def test_a_process_takes_the_points_about_the_rim() -> None:
     u = rng.random((20_000, 2))
     process = LabelProcess(2)
     process.train(u, disc(u), rng)
-    assert process._process.x.shape == (2000, 4)
+    assert process._process.x.shape == (1250, 4)
     new = 0.25 + 0.5 * rng.random((4000, 2))
     assert ((process.logit(new) > 0) == (disc(new) == 1)).mean() > 0.97
 
@@ -77,7 +77,7 @@ def test_a_juror_that_was_wrong_loses_its_weight(monkeypatch: pytest.MonkeyPatch
     """A network that is sure of the opposite changes nothing, once it has a record."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 150)
     made = learned(400)
-    assert made.weight == pytest.approx(np.full(3, 1 / 3))
+    assert made.weight == pytest.approx(np.full(4, 1 / 4))
 
     def contrary(u: Array) -> tuple[Array, Array]:
         return np.empty((len(u), 0)), 4 - 8 * disc(u)

@@ -12,7 +12,7 @@ from rayscan.learn.data import Array
 MOST = 0.5
 DOUBT = 3.0
 """Hits that what was believed before any of them counts for."""
-FORGET = 0.95
+FORGET = 0.9
 UNSEEN = 0.1
 """Probability below which a point that turns out valid is a surprise."""
 IGNORED = 0.3
@@ -60,7 +60,7 @@ class Exploration:
         score : ndarray, shape (k,)
             The probability that was given to each of those that turned out valid.
         outside : ndarray of bool, shape (k,)
-            Whether it lies outside the known valid region. A surprise just beyond its rim is no missed volume.
+            Whether it lies far from all known valid points. What is just beyond their rim is reached from there.
         """
         if drawn:
             self.drawn = FORGET * self.drawn + drawn

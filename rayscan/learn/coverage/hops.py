@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from rayscan.learn.coverage.islands import Islands
 from rayscan.learn.coverage.spread import nearest_distance, sparse_points
 from rayscan.learn.data import Array
 
@@ -22,10 +23,11 @@ class Hops:
     """Proposes places outside the known valid region, as often as that keeps paying.
 
     A surrogate that has seen nothing of an island gives it no probability, so walking on the surrogate alone digs
-    where something was found already. Half of the hops are ``a + b - c`` of three known valid points, which carries
-    the pattern of known islands on to the next one; half are steps of ``a`` along the local shape, which grow an
-    island of few points. Both start at places of low density, and only those are tried that end farther from every
-    known valid point than these usually are from each other.
+    where something was found already. Up to half of the hops are points of whole islands, moved by the way from one
+    island to another to where none is known yet. Of the others, half are ``a + b - c`` of three known valid points,
+    which carries a pattern on from few of them, and half are steps of ``a`` along the local shape, which grow an
+    island; both start at places of low density. Only those are tried that end farther from every known valid point
+    than these usually are from each other.
 
     Attributes
     ----------
@@ -38,6 +40,7 @@ class Hops:
         self.tried, self.found = 10.0, 0.5
         self.opened, self.walked = [10.0, 10.0], [1.0, 0.0]
         self.reach = 0.0
+        self._mapped: tuple[int, Islands] | None = None
 
     @property
     def share(self) -> float:
@@ -72,32 +75,32 @@ class Hops:
             counts[1] = FORGET * counts[1] + float(room[valid].sum())
 
     def outside(self, u: Array, known: Array) -> NDArray[np.bool_]:
-        """Return which of the points ``(n, d)`` lie farther from `known` valid points than these from each other."""
-        return nearest_distance(u, known) > self.reach
+        """Return which of the points ``(n, d)`` lie in other territory than the `known` valid points."""
+        return nearest_distance(u, known) > FAR * self.reach
 
     def propose(self, known: Array, dead: Array, count: int, rng: np.random.Generator) -> Array:
         """Return up to `count` hops ``(n, d)`` from known valid points, away from places known to be `dead`."""
         if len(known) < 4 or not count:
             return np.empty((0, known.shape[1]))
-        n = len(known)
-        start = known[sparse_points(known, TRIPLES, rng)]
-        tree = KDTree(known)
-        far = rng.random(TRIPLES) < 0.5
-        b = rng.integers(n, size=TRIPLES)
-        c = rng.integers(n, size=TRIPLES)
-        _, close = tree.query(known[b], k=min(8, n))
-        c = np.where(far, c, close[np.arange(TRIPLES), rng.integers(1, min(8, n), TRIPLES)])
-        trial = start + known[b] - known[c]
-        trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
-        # a + b - c equals b + a - c up to the last digit, and few points give the same triple more than once.
-        trial = trial[np.unique(np.round(trial, 9), axis=0, return_index=True)[1]]
-        gap, _ = tree.query(trial)
+        copies = self._fresh(self._islands(known).copies(TRIPLES, rng), known, dead)
+        copies = copies[rng.permutation(len(copies))[: (count + 1) // 2]]
+        steps = self._fresh(_triples(known, rng), known, dead)
+        steps = steps[rng.permutation(len(steps))[: count - len(copies)]]
+        return np.concatenate([copies, steps])
+
+    def _islands(self, known: Array) -> Islands:
+        if self._mapped is None or self._mapped[0] != len(known):
+            self._mapped = len(known), Islands(known)
+        return self._mapped[1]
+
+    def _fresh(self, trial: Array, known: Array, dead: Array) -> Array:
+        """Return those of the trials ``(n, d)`` that end in new territory."""
+        gap = nearest_distance(trial, known)
         fresh, gap = trial[gap > self.reach], gap[gap > self.reach]
         if len(dead) and len(fresh):
             # As many failed trials as there are lie nearer than the valid points: not worth another.
-            fresh = fresh[KDTree(dead).query(fresh)[0] > np.minimum(gap, self.reach)]
-        chosen: Array = fresh[rng.permutation(len(fresh))[:count]]
-        return chosen
+            fresh = fresh[nearest_distance(fresh, dead) > np.minimum(gap, self.reach)]
+        return fresh
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
@@ -113,3 +116,17 @@ class Hops:
         """Return to a state."""
         self.tried, self.found, self.reach = float(state["tried"]), float(state["found"]), float(state["reach"])
         self.opened, self.walked = list(state["opened"]), list(state["walked"])
+
+
+def _triples(known: Array, rng: np.random.Generator) -> Array:
+    """Return places ``a + b - c`` in the cube ``(n, d)``: half of them with `b` and `c` far apart, half close by."""
+    n, near = len(known), min(8, len(known))
+    start = known[sparse_points(known, TRIPLES, rng)]
+    b, c = rng.integers(n, size=(2, TRIPLES))
+    _, close = KDTree(known).query(known[b], k=near)
+    beside = close[np.arange(TRIPLES), rng.integers(1, near, TRIPLES)]
+    trial = start + known[b] - known[np.where(rng.random(TRIPLES) < 0.5, c, beside)]
+    trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
+    # a + b - c equals b + a - c up to the last digit, and few points give the same triple more than once.
+    distinct: Array = trial[np.unique(np.round(trial, 9), axis=0, return_index=True)[1]]
+    return distinct

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from rayscan.learn.coverage.label_process import LabelProcess
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     from rayscan.learn.coverage.observable_net import Learner
     from rayscan.learn.options import LearnOptions
 
-JURORS = 3
-STEPS, FIRST_STEPS = 150, 300
+JURORS = 4
+FIRST_STEPS, STEPS, LEAST_STEPS = 300, 360, 60
+"""Of each network at first, of all together afterwards, and of one that is not heard."""
 BATCH = 256
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
+UNHEARD, MORE = 0.1, 1.25
+"""A Gaussian process with less than the one share of the weight is made anew at so many times more points."""
 SUREST = 8.0
 """Logit at which all certainty is the same."""
 RECENT = 1500
@@ -30,12 +34,13 @@ HEAVIEST = 2.0
 
 
 class Jury:
-    """Two networks and a Gaussian process that learn yes and no, and what their words have been worth.
+    """Three networks and a Gaussian process that learn yes and no, and what their words have been worth.
 
     Of surrogates that learn bare labels none can be left to drive: the places it is sure of are where it is mistaken,
     each proposal there tells against it, another takes over, and its own mistakes come next. And all are too sure of
     themselves, because they know the labels of all points by heart. So a logistic regression on what each said of
-    recent points before they were evaluated weighs their logits. It has the face of a `Contest`.
+    recent points before they were evaluated weighs their logits. Two of the networks have plane waves, different ones:
+    how well such a network learns from labels depends on which it was born with. It has the face of a `Contest`.
 
     Parameters
     ----------
@@ -45,8 +50,8 @@ class Jury:
 
     Attributes
     ----------
-    weight : ndarray, shape (3,)
-        Of the logits of the plain network, the one with plane waves, and the Gaussian process.
+    weight : ndarray, shape (4,)
+        Of the logits of the plain network, of the two with plane waves, and of the Gaussian process.
     offset : float
         Of the logit; negative where they promised too much.
     width : ndarray, shape (0,)
@@ -82,24 +87,33 @@ class Jury:
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, and weigh the jurors."""
         u, t, ok = replay.lesson()
-        steps = STEPS if self.networks else FIRST_STEPS
+        first = not self.networks
         self.networks = self.networks or self._untrained()
-        for network in self.networks:
-            network.train(u, t, ok, replay.batches(steps, BATCH, rng))
-        self.points.train(u, ok, rng)
+        for network, steps in zip(self.networks, self._steps(), strict=True):
+            network.train(u, t, ok, replay.batches(FIRST_STEPS if first else steps, BATCH, rng))
+        if self.weight[-1] > UNHEARD * self.weight.sum() or len(u) >= MORE * self.points.trained_on:
+            self.points.train(u, ok, rng)
         self._weigh()
 
-    def _untrained(self) -> list[Learner]:
-        from rayscan.learn.coverage.observable_net import make_learners
+    def _steps(self) -> NDArray[np.int64]:
+        """Return how many gradient steps each network gets: more, the more it is heard."""
+        weight = self.weight[:-1] + 1e-12
+        spare = STEPS - LEAST_STEPS * len(weight)
+        return np.asarray(LEAST_STEPS + spare * weight / weight.sum(), dtype=np.int64)
 
-        return make_learners(self.d, 0, self.options, self.seed, BANDWIDTH)
+    def _untrained(self) -> list[Learner]:
+        from rayscan.learn.coverage.observable_net import WAVES, make_learners
+
+        both = make_learners(self.d, 0, self.options, self.seed, bandwidth=BANDWIDTH)
+        other = make_learners(self.d, 0, self.options, [self.seed, 1], waves=WAVES[1:], bandwidth=BANDWIDTH)
+        return [*both, *other]
 
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return no quantities ``(n, 0)`` and the logit of validity ``(n,)`` at points ``(n, d)``."""
         return np.empty((len(u), 0)), self.offset + self._testimony(u) @ self.weight
 
     def _testimony(self, u: Array) -> Array:
-        """Return the logit ``(n, 3)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""
+        """Return the logit ``(n, 4)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""
         logits = [network.predict(u)[1] for network in self.networks]
         logits.append(self.points.logit(u) if self.points.trained_on else np.zeros(len(u)))
         return np.clip(np.stack(logits, axis=1), -SUREST, SUREST)

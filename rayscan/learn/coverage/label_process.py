@@ -13,7 +13,7 @@ from rayscan.learn.coverage.edges import edges
 from rayscan.learn.coverage.gaussian_process import GaussianProcess
 from rayscan.learn.data import Array
 
-INSIDE, RIM, OTHERS = 900, 800, 300
+INSIDE, RIM, OTHERS = 550, 500, 200
 """Points that are interpolated at most: valid ones, those out of target nearest to them, and any others."""
 FIRST_SEARCH, SEARCH = 20, 5
 """Iterations of the search for lengths and noise."""

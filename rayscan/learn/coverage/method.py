@@ -37,7 +37,7 @@ SHARPNESS, BLUNT = 10.0, 2.0
 A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
 """
 SURE = 0.95
-APART = 0.5
+APART = 0.7
 """With labels alone, the least distance of a point to others, in units of what is usual in an even sample.
 
 Points where a classifier is sure lie close to those that it knows: left to itself, it digs where it began.

@@ -21,7 +21,7 @@ WAVES = (0, 64)
 BANDWIDTH = 12.0
 """Of the plane waves; see `ObservableNet`."""
 RATES = (6.0, 3.0)
-"""Their learning rates, in units of the option's."""
+"""Learning rates without and with plane waves, in units of the option's."""
 
 
 class ObservableNet(nn.Module):
@@ -38,7 +38,7 @@ class ObservableNet(nn.Module):
         observables oscillate and hurt elsewhere.
     bandwidth : float
         Largest standard deviation of a wave vector's components at the start, in radians per half-width of the cube.
-    seed : int
+    seed : int or sequence of int
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ObservableNet(nn.Module):
         *,
         waves: int = 0,
         bandwidth: float = BANDWIDTH,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
     ) -> None:
         super().__init__()
         rng = np.random.default_rng(seed)
@@ -170,9 +170,15 @@ class Learner:
 
 
 def make_learners(
-    d: int, outputs: int, options: LearnOptions, seed: int, bandwidth: float = BANDWIDTH
+    d: int,
+    outputs: int,
+    options: LearnOptions,
+    seed: int | Sequence[int],
+    *,
+    waves: Sequence[int] = WAVES,
+    bandwidth: float = BANDWIDTH,
 ) -> list[Learner]:
-    """Return two untrained networks, without and with plane waves as inputs."""
+    """Return untrained networks, one for each number of plane waves as further inputs."""
     device = pick_device(options)
-    nets = [ObservableNet(d, outputs, options.hidden, waves=waves, bandwidth=bandwidth, seed=seed) for waves in WAVES]
-    return [Learner(net, rate * options.learning_rate, device) for net, rate in zip(nets, RATES, strict=True)]
+    nets = [ObservableNet(d, outputs, options.hidden, waves=n, bandwidth=bandwidth, seed=seed) for n in waves]
+    return [Learner(net, RATES[n > 0] * options.learning_rate, device) for n, net in zip(waves, nets, strict=True)]

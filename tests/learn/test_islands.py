@@ -1,0 +1,58 @@
+"""Whole islands, moved to where others like them would be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rayscan.learn.coverage.hops import Hops
+from rayscan.learn.coverage.islands import MAPPED, Islands
+from rayscan.learn.data import Array
+
+CENTRES = np.array([[0.15, 0.15], [0.5, 0.15], [0.15, 0.5], [0.5, 0.5], [0.85, 0.15], [0.15, 0.85]])
+MISSING = np.array([[0.85, 0.5], [0.5, 0.85], [0.85, 0.85]])
+RADIUS, WIDTH = 0.1, 0.004
+
+
+def rings(n: int, centres: Array, rng: np.random.Generator) -> Array:
+    """Return points ``(n, 2)`` on thin rings, more of them on the right of each than on the left."""
+    angle = np.pi * rng.normal(scale=0.5, size=n)
+    radius = RADIUS + WIDTH * (2 * rng.random(n) - 1)
+    return centres[rng.integers(len(centres), size=n)] + radius[:, None] * np.column_stack(
+        [np.cos(angle), np.sin(angle)]
+    )
+
+
+def on_a_ring(u: Array, centres: Array) -> Array:
+    """Whether points ``(n, 2)`` are on a ring, twice as thick, about one of the centres."""
+    gap = np.linalg.norm(u[:, None] - centres, axis=2) - RADIUS
+    return np.abs(gap).min(axis=1) < 2 * WIDTH
+
+
+@pytest.mark.parametrize("n", [600, 4 * MAPPED])
+def test_copies_fall_onto_the_missing_ones_of_a_lattice(n: int) -> None:
+    """However unevenly the known ones were sampled; none falls where an island is known."""
+    rng = np.random.default_rng(0)
+    islands = Islands(rings(n, CENTRES, rng))
+    copies = islands.copies(4000, rng)
+    assert len(islands.centre) == len(CENTRES)
+    assert len(copies) > 200
+    assert not on_a_ring(copies, CENTRES).any()
+    assert on_a_ring(copies, MISSING).mean() > 0.5
+
+
+def test_hops_are_half_copies_where_islands_repeat() -> None:
+    """Three points of different islands hardly ever give a place on a thin ring, and copies do."""
+    rng = np.random.default_rng(0)
+    known = rings(600, CENTRES, rng)
+    hops = Hops()
+    hops.survey(known)
+    trial = hops.propose(known, np.empty((0, 2)), 200, rng)
+    assert len(trial) == 200
+    assert 0.25 < on_a_ring(trial, MISSING).mean() < 0.75
+
+
+@pytest.mark.parametrize("known", [np.empty((0, 3)), np.full((2, 3), 0.5), np.random.default_rng(0).random((300, 3))])
+def test_one_island_or_none_has_no_copies(known: Array) -> None:
+    """There is no way to move by."""
+    assert Islands(known).copies(100, np.random.default_rng(0)).shape == (0, 3)
