@@ -25,6 +25,7 @@ from rayscan.learn.coverage.chains import Chains
 from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.hops import Hops
 from rayscan.learn.coverage.interpolator import Interpolator
+from rayscan.learn.coverage.islands import Islands
 from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.data import Array
 from tests.benchmarks import methods
@@ -107,6 +108,11 @@ def any_width(self: Contest) -> Array:
     return np.full(len(self.ladder.goal), contest.NEUTRAL)
 
 
+def no_copies(self: Islands, count: int, rng: np.random.Generator) -> Array:
+    """Return no point."""
+    return np.empty((0, self.points.shape[1]))
+
+
 NETWORKS = (contest.PLAIN, contest.WAVES)
 ABLATIONS: dict[str, Ablation] = {
     "default": Ablation("nothing"),
@@ -125,6 +131,7 @@ ABLATIONS: dict[str, Ablation] = {
     "farthest": Ablation("the farthest-point share", ((candidates, "SPREAD", 0.0),)),
     "crowded": Ablation("leaving out near repetitions", ((candidates, "CROWDED", 0.0),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
+    "islands": Ablation("hops of whole islands", ((Islands, "copies", no_copies),)),
     "audit": Ablation("the audit", ((method, "AUDIT_SHARE", 0.0),)),
     "uniform": Ablation("the uniform share", options={"random_share": 0.0}),
 }
