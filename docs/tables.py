@@ -1,7 +1,12 @@
-"""The measured table of ``docs/method.md``, from the benchmark's JSON: ``python -m docs.tables bars.json [more.json]``.
+"""The measured tables of ``docs/method.md``, from what the benchmarks wrote: ``python -m docs.tables NAME FILES``.
 
-Each file is what ``python -m tests.benchmarks.efficiency --json FILE`` wrote. Medians over the seeds replace whatever
-stands between the two markers of the page; ``--print`` shows them instead.
+Each table replaces whatever stands between its two markers on the page; ``--print`` shows it instead.
+
+    python -m docs.tables results bars.json more.json   # tests.benchmarks.efficiency --json
+    python -m docs.tables labels labels.json            # tests.benchmarks.labels_only --json
+    python -m docs.tables comparison DIRECTORY          # tests.benchmarks.paper_comparison --out
+    python -m docs.tables dimension DIRECTORY           # tests.benchmarks.similarity_dimension --out
+    python -m docs.tables ablation DIRECTORY            # tests.benchmarks.ablation --out
 """
 
 from __future__ import annotations
@@ -9,18 +14,19 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.benchmarks import ablation, paper_comparison, similarity_dimension
 from tests.benchmarks.bars import BARS, median
 from tests.benchmarks.problems import PROBLEMS
 
 PAGE = Path(__file__).parent / "method.md"
-BEGIN, END = "<!-- results: python -m docs.tables -->", "<!-- end of results -->"
+BEGIN, END = "<!-- {0}: python -m docs.tables {0} -->", "<!-- end of {0} -->"
 HEAD = (
     "| problem | method | seeds | to 1,000 | to 10,000 | coverage a/b | islands | AUC | CPU s a batch |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -68,36 +74,48 @@ def _quality(runs: Sequence[Run]) -> list[str]:
     return [f"{share:.3f}", f"{uniform:.3f}", f"{islands:.0f}", f"{auc:.2f}"]
 
 
-def with_table(page: str, text: str) -> str:
-    """Return a page with the text between its markers.
+def with_table(page: str, name: str, text: str) -> str:
+    """Return a page with the text between the markers of a table.
 
     Raises
     ------
     ValueError
         If there are no markers.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = BEGIN.format(name), END.format(name)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        msg = f"the page has no lines {BEGIN!r} and {END!r} to put the table between"
+        msg = f"the page has no lines {first!r} and {last!r} to put the table between"
         raise ValueError(msg)
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    return f"{before}{first}\n\n{text}\n\n{last}{after}"
+
+
+def _from_files(paths: Sequence[Path]) -> str:
+    return table([run for path in paths for run in json.loads(path.read_text())])
+
+
+TABLES: dict[str, Callable[[Sequence[Path]], str]] = {
+    "results": _from_files,
+    "labels": _from_files,
+    "comparison": lambda paths: "\n".join(paper_comparison.table(paths[0])),
+    "dimension": lambda paths: "\n".join(similarity_dimension.table(paths[0])),
+    "ablation": lambda paths: "\n".join(ablation.table(paths[0])),
+}
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write the table into the page, or print it."""
+    """Write a table into the page, or print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, nargs="+")
+    parser.add_argument("name", choices=list(TABLES))
+    parser.add_argument("paths", type=Path, nargs="+", help="files, or a directory")
     parser.add_argument("--print", action="store_true", dest="only_print", help="show the table, leave the page alone")
     options = parser.parse_args(argv)
-    text = table([run for path in options.results for run in json.loads(path.read_text())])
+    text = TABLES[options.name](options.paths)
     if options.only_print:
         print(text)
         return
-    versions = (
-        f"\nMedians over the seeds; K = 300, a tenth uniform, the start counted; in brackets the bars.\n\n{text}\n"
-    )
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), versions), encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), options.name, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

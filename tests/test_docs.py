@@ -52,13 +52,15 @@ def test_the_table_has_medians_and_bars(tmp_path: Path):
     )  # fmt: skip
 
 
-def test_the_table_replaces_what_stands_between_the_markers():
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_a_table_replaces_what_stands_between_its_markers(name: str):
     """Once or twice, with the rest of the page left alone; a page without markers is refused."""
     page = (DOCS / "method.md").read_text(encoding="utf-8")
-    once = tables.with_table(page, "one")
-    assert tables.with_table(once, "two") == tables.with_table(page, "two")
-    assert once.split(tables.BEGIN)[0] == page.split(tables.BEGIN)[0]
-    assert once.split(tables.END)[1] == page.split(tables.END)[1]
-    assert f"{tables.BEGIN}\none\n{tables.END}" in once
+    begin, end = tables.BEGIN.format(name), tables.END.format(name)
+    once = tables.with_table(page, name, "one")
+    assert tables.with_table(once, name, "two") == tables.with_table(page, name, "two")
+    assert once.split(begin)[0] == page.split(begin)[0]
+    assert once.split(end)[1] == page.split(end)[1]
+    assert f"{begin}\n\none\n\n{end}" in once
     with pytest.raises(ValueError, match="no lines"):
-        tables.with_table("nothing", "one")
+        tables.with_table("nothing", name, "one")
