@@ -40,7 +40,7 @@ class Hops:
         self.tried, self.found = 10.0, 0.5
         self.opened, self.walked = [10.0, 10.0], [1.0, 0.0]
         self.reach = 0.0
-        self._mapped: tuple[int, Islands] | None = None
+        self._mapped: tuple[Array, Islands] | None = None
 
     @property
     def share(self) -> float:
@@ -89,8 +89,9 @@ class Hops:
         return np.concatenate([copies, steps])
 
     def _islands(self, known: Array) -> Islands:
-        if self._mapped is None or self._mapped[0] != len(known):
-            self._mapped = len(known), Islands(known)
+        # The same array as long as nothing new has been surveyed, and telling islands apart takes a while.
+        if self._mapped is None or self._mapped[0] is not known:
+            self._mapped = known, Islands(known)
         return self._mapped[1]
 
     def _fresh(self, trial: Array, known: Array, dead: Array) -> Array:
