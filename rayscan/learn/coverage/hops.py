@@ -82,9 +82,10 @@ class Hops:
         """Return up to `count` hops ``(n, d)`` from known valid points, away from places known to be `dead`."""
         if len(known) < 4 or not count:
             return np.empty((0, known.shape[1]))
-        copies = self._fresh(self._islands(known).copies(TRIPLES, rng), known, dead)
+        valid, failed = KDTree(known), KDTree(dead) if len(dead) else None
+        copies = self._fresh(self._islands(known).copies(TRIPLES, rng), valid, failed)
         copies = copies[rng.permutation(len(copies))[: (count + 1) // 2]]
-        steps = self._fresh(_triples(known, rng), known, dead)
+        steps = self._fresh(_triples(known, valid, rng), valid, failed)
         steps = steps[rng.permutation(len(steps))[: count - len(copies)]]
         return np.concatenate([copies, steps])
 
@@ -94,13 +95,14 @@ class Hops:
             self._mapped = known, Islands(known)
         return self._mapped[1]
 
-    def _fresh(self, trial: Array, known: Array, dead: Array) -> Array:
+    def _fresh(self, trial: Array, valid: KDTree, failed: KDTree | None) -> Array:
         """Return those of the trials ``(n, d)`` that end in new territory."""
-        gap = nearest_distance(trial, known)
-        fresh, gap = trial[gap > self.reach], gap[gap > self.reach]
-        if len(dead) and len(fresh):
+        gap, _ = valid.query(trial)
+        new = gap > self.reach
+        if failed is not None:
             # As many failed trials as there are lie nearer than the valid points: not worth another.
-            fresh = fresh[nearest_distance(fresh, dead) > np.minimum(gap, self.reach)]
+            new &= failed.query(trial)[0] > np.minimum(gap, self.reach)
+        fresh: Array = trial[new]
         return fresh
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,12 +121,12 @@ class Hops:
         self.opened, self.walked = list(state["opened"]), list(state["walked"])
 
 
-def _triples(known: Array, rng: np.random.Generator) -> Array:
+def _triples(known: Array, tree: KDTree, rng: np.random.Generator) -> Array:
     """Return places ``a + b - c`` in the cube ``(n, d)``: half of them with `b` and `c` far apart, half close by."""
     n, near = len(known), min(8, len(known))
     start = known[sparse_points(known, TRIPLES, rng)]
     b, c = rng.integers(n, size=(2, TRIPLES))
-    _, close = KDTree(known).query(known[b], k=near)
+    _, close = tree.query(known[b], k=near)
     beside = close[np.arange(TRIPLES), rng.integers(1, near, TRIPLES)]
     trial = start + known[b] - known[np.where(rng.random(TRIPLES) < 0.5, c, beside)]
     trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from rayscan.learn.coverage.contest import MORE
 from rayscan.learn.coverage.label_process import LabelProcess
 from rayscan.learn.coverage.replay import Replay
 from rayscan.learn.data import Array, Rows
@@ -22,8 +23,8 @@ FIRST_STEPS, STEPS, LEAST_STEPS = 300, 360, 60
 BATCH = 256
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
-UNHEARD, MORE = 0.1, 1.25
-"""A Gaussian process with less than the one share of the weight is made anew at so many times more points."""
+UNHEARD = 0.1
+"""A Gaussian process with less than this share of the weight is made anew as one that is behind in a `Contest` is."""
 SUREST = 8.0
 """Logit at which all certainty is the same."""
 RECENT = 1500
@@ -97,6 +98,7 @@ class Jury:
 
     def _steps(self) -> NDArray[np.int64]:
         """Return how many gradient steps each network gets: more, the more it is heard."""
+        # It may be that none is heard.
         weight = self.weight[:-1] + 1e-12
         spare = STEPS - LEAST_STEPS * len(weight)
         return np.asarray(LEAST_STEPS + spare * weight / weight.sum(), dtype=np.int64)
