@@ -77,7 +77,7 @@ def test_a_juror_that_was_wrong_loses_its_weight(monkeypatch: pytest.MonkeyPatch
     """A network that is sure of the opposite changes nothing, once it has a record."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 150)
     made = learned(400)
-    assert made.weight == pytest.approx(np.full(4, 1 / 4))
+    assert made.stack.weight == pytest.approx(np.full(4, 1 / 4))
 
     def contrary(u: Array) -> tuple[Array, Array]:
         return np.empty((len(u), 0)), 4 - 8 * disc(u)
@@ -86,8 +86,8 @@ def test_a_juror_that_was_wrong_loses_its_weight(monkeypatch: pytest.MonkeyPatch
     rng = np.random.default_rng(1)
     record, new = rng.random((400, 2)), rng.random((2000, 2))
     made.tell(make_rows(record, disc(record), TARGET), np.empty((400, 0)))
-    made._weigh()
-    assert made.weight[0] < 0.02
+    made.stack.weigh()
+    assert made.stack.weight[0] < 0.02
     quantities, logit = made.predict(new)
     assert quantities.shape == (2000, 0)
     assert ((logit > 0) == (disc(new) == 1)).mean() > 0.93
@@ -104,7 +104,7 @@ def test_promises_that_were_not_kept_lower_all_that_is_promised(monkeypatch: pyt
     share = disc(u).mean()
     assert expit(made.predict(u)[1]).mean() > 0.9
     made.tell(make_rows(u, disc(u), TARGET), np.empty((1000, 0)))
-    made._weigh()
+    made.stack.weigh()
     assert expit(made.predict(u)[1]) == pytest.approx(np.full(1000, share), abs=0.03)
 
 
@@ -114,9 +114,9 @@ def test_a_restored_jury_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     made, copy = learned(100), Jury(2, OPTIONS, 1)
     u = np.random.default_rng(2).random((200, 2))
     made.tell(make_rows(u, disc(u), TARGET), np.empty((200, 0)))
-    made._weigh()
+    made.stack.weigh()
     copy.load_state_dict(made.state_dict())
     new = np.random.default_rng(1).random((50, 2))
     assert np.array_equal(made.predict(new)[1], copy.predict(new)[1])
-    copy._weigh()
-    assert np.array_equal(made.weight, copy.weight)
+    copy.stack.weigh()
+    assert np.array_equal(made.stack.weight, copy.stack.weight)

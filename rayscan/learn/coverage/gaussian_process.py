@@ -87,11 +87,11 @@ class GaussianProcess:
         lengths = np.exp(self.theta[:-1])
         known, at = (self.x / lengths).astype(np.float32), (x / lengths).astype(np.float32)
         weight = self.coefficients.astype(np.float32)
-        parts = [_matern(_distance(at[start : start + 2048], known)) @ weight for start in range(0, len(x), 2048)]
+        parts = [matern(distance(at[start : start + 2048], known)) @ weight for start in range(0, len(x), 2048)]
         return np.asarray(self.mean + np.concatenate([np.empty((0, len(self.mean))), *parts]))
 
     def _covariance(self, x: Array) -> Array:
-        covariance = _matern(_distance(x / np.exp(self.theta[:-1]), x / np.exp(self.theta[:-1])))
+        covariance = matern(distance(x / np.exp(self.theta[:-1]), x / np.exp(self.theta[:-1])))
         covariance[np.diag_indices_from(covariance)] += math.exp(self.theta[-1]) + JITTER
         return covariance
 
@@ -106,7 +106,7 @@ class GaussianProcess:
         """Return minus the logarithm of marginal likelihood and prior, and its gradient."""
         n, m = z.shape
         scaled = x / np.exp(theta[:-1])
-        r = _distance(scaled, scaled)
+        r = distance(scaled, scaled)
         decay = np.exp(-r)
         noise = math.exp(theta[-1])
         a = (1 + r + r * r / 3) * decay
@@ -141,15 +141,15 @@ class GaussianProcess:
             setattr(self, name, np.array(state[name], dtype=np.float64))
 
 
-def _distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Return √5 times the distances ``(n, p)`` of scaled points, in their precision."""
-    squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
+def distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return √5 times the distances ``(..., n, p)`` of scaled points ``(..., n, k)`` and ``(..., p, k)``."""
+    squared = (a * a).sum(axis=-1)[..., None] + (b * b).sum(axis=-1)[..., None, :] - 2 * a @ b.swapaxes(-1, -2)
     np.maximum(squared, 0, out=squared)
     squared *= 5
     return np.asarray(np.sqrt(squared, out=squared))
 
 
-def _matern(r: NDArray[Any]) -> NDArray[Any]:
+def matern(r: NDArray[Any]) -> NDArray[Any]:
     """Turn distances into covariances, in place: for the many points of a walk, memory is what costs."""
     decay = np.exp(-r)
     r *= 1 + r / 3

@@ -21,6 +21,7 @@ from rayscan.learn.coverage.hops import Hops
 from rayscan.learn.coverage.jury import Jury
 from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.coverage.replay import Replay
+from rayscan.learn.coverage.second_look import SecondLook
 from rayscan.learn.coverage.spread import sparse_points
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
@@ -37,6 +38,10 @@ SHARPNESS, BLUNT = 10.0, 2.0
 A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
 """
 SURE = 0.95
+STRICTNESS = 4.0
+"""How fast the share of candidates that are kept falls where a second look is less sure."""
+LOOKS, LOOKS_EACH = 1600, 6
+"""Candidates that are looked at twice: at least, and for each point taken."""
 APART = 0.7
 """With labels alone, the least distance of a point to others, in units of what is usual in an even sample.
 
@@ -95,7 +100,7 @@ class CoverageProposer:
         # A classifier cannot know of what it has not seen; observables point the way to it.
         self.exploration = Exploration(belief=0.0 if self.ladder.outputs else 1.0)
         self.audit = Audit(d)
-        self.contest = self._surrogates()
+        self._begin()
         self._sure = 0.0
         self._asked = self._draws = 0
         self.initial = InitialDesign(d, options, seed)
@@ -120,15 +125,19 @@ class CoverageProposer:
         self.replay.add(rows)
         constrained = rows.observables[:, self.ladder.columns]
         if self.ladder.grade(constrained, rows.likelihood):
-            # There is one more output to predict: the surrogates begin anew.
-            self.contest = self._surrogates()
+            # There is one more output to predict.
+            self._begin()
         quantities = self.ladder.quantities(self.ladder.seen(constrained, rows.likelihood))
         self.contest.tell(rows, quantities)
+        if isinstance(self.contest, Contest):
+            self.second_look.learn(rows.u[proposed], rows.valid[proposed], self.contest)
 
-    def _surrogates(self) -> Contest | Jury:
+    def _begin(self) -> None:
+        """Start with surrogates that have learned nothing."""
+        self.contest: Contest | Jury = Jury(self.d, self.options, self.seed)
         if self.ladder.outputs:
-            return Contest(self.d, self.ladder, self.options, self.seed)
-        return Jury(self.d, self.options, self.seed)
+            self.contest = Contest(self.d, self.ladder, self.options, self.seed)
+        self.second_look = SecondLook(self.ladder)
 
     @serial_algebra()
     def refit(self) -> None:
@@ -145,6 +154,8 @@ class CoverageProposer:
             # Nothing tells good from bad yet.
             return
         self.contest.train(self.replay, rng)
+        if isinstance(self.contest, Contest) and self.ladder.reached:
+            self.second_look.survey(self.replay, self.contest, rng)
         self._survey()
         self.hops.survey(self._valid)
         self._restart(rng)
@@ -289,9 +300,18 @@ class CoverageProposer:
         for _ in range(3):
             self.chains.walk(self._walked, BURN_IN, BURN_IN, rng)
             visited, _ = self.chains.walk(self._walked, rounds * SNAPSHOTS * THINNING, THINNING, rng)
-            self.candidates.add(visited, self.replay.u, self._known)
+            self.candidates.add(self._looked_at_twice(visited, n, rng), self.replay.u, self._known)
             if len(self.candidates) >= n:
                 break
+
+    def _looked_at_twice(self, visited: Array, n: int, rng: np.random.Generator) -> Array:
+        """Return some of the places ``(k, d)`` that walkers visited, those more seldom that are less sure."""
+        if not (self.second_look.ready and isinstance(self.contest, Contest)):
+            return visited
+        some = visited[rng.permutation(len(visited))[: max(LOOKS, LOOKS_EACH * n)]]
+        doubt = np.minimum(self.second_look.log_p(some, self.contest) - np.log(SURE), 0.0)
+        left: Array = some[np.log(rng.random(len(some))) < STRICTNESS * doubt]
+        return left
 
     def _rng(self) -> np.random.Generator:
         """Return a fresh stream: numbered, so that a resumed scan continues where it left off."""
@@ -306,6 +326,7 @@ class CoverageProposer:
             "counters": [self.generation, self._asked, self.initial.issued, self._draws],
             "ladder": self.ladder.state_dict(),
             "contest": self.contest.state_dict(),
+            "second_look": self.second_look.state_dict(),
             "chains": self.chains.state_dict(),
             "hops": self.hops.state_dict(),
             "growth": self.growth.state_dict(),
@@ -320,8 +341,9 @@ class CoverageProposer:
         """Return to a state, given the rows told until then in the same order."""
         self.generation, self._asked, self.initial.issued, self._draws = map(int, state["counters"])
         self.ladder.load_state_dict(state["ladder"])
-        self.contest = self._surrogates()
+        self._begin()
         self.contest.load_state_dict(state["contest"])
+        self.second_look.load_state_dict(state["second_look"])
         self.chains.load_state_dict(state["chains"])
         self.hops.load_state_dict(state["hops"])
         self.growth.load_state_dict(state["growth"])

@@ -1,0 +1,73 @@
+"""A Gaussian process through the few known points nearest each place: all that is known, where it matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from rayscan.learn.coverage.edges import edges
+from rayscan.learn.coverage.gaussian_process import JITTER, distance, matern
+from rayscan.learn.data import Array
+
+NEIGHBOURS = 40
+COARSE = 0.2
+"""A neighbour may lie farther off than one that is not taken, by this share: found faster, where inputs are many."""
+BLOCK = 2048
+"""Places at a time, for the memory that their covariances take."""
+
+
+class Nearby:
+    """Interpolates functions at each place from its `NEIGHBOURS` nearest points alone.
+
+    A process through all points would cost the cube of their number, one through a sample of them knows less the more
+    there are. The amplitude is the neighbours' own, so that the width follows how rough the functions are there.
+
+    Parameters
+    ----------
+    u : ndarray, shape (n, d)
+        More than `NEIGHBOURS`.
+    values : ndarray, shape (n, m)
+        Finite.
+    theta : ndarray, shape (2d + 1,)
+        Logarithms of the lengths of `edges` and of the noise, as of a `GaussianProcess`.
+
+    References
+    ----------
+    .. [1] R. B. Gramacy, D. W. Apley, J. Comput. Graph. Stat. 24 (2015) 561: local Gaussian processes, here with the
+       nearest neighbours as design, and Eq. 4 for the amplitude.
+    """
+
+    def __init__(self, u: Array, values: Array, theta: Array) -> None:
+        self.u, self.values, self.theta = u, values, theta
+        self._tree = KDTree(self._inputs(u))
+
+    def predict(self, u: Array) -> tuple[Array, Array]:
+        """Return means and standard deviations ``(n, m)`` at places ``(n, d)``."""
+        answer = np.empty((2, len(u), self.values.shape[1]))
+        for start in range(0, len(u), BLOCK):
+            answer[:, start : start + BLOCK] = self._block(u[start : start + BLOCK])
+        return answer[0], answer[1]
+
+    def _block(self, u: Array) -> tuple[Array, Array]:
+        at = self._inputs(u)
+        _, near = self._tree.query(at, k=NEIGHBOURS, eps=COARSE)
+        known, z = self._tree.data[near], self.values[near]
+        middle = z.mean(axis=1, keepdims=True)
+        covariance = matern(distance(known, known))
+        covariance[:, np.arange(NEIGHBOURS), np.arange(NEIGHBOURS)] += np.exp(self.theta[-1]) + 10 * JITTER
+        to = matern(distance(at[:, None], known))[:, 0]
+        solved = np.linalg.solve(covariance, np.concatenate([to[..., None], z - middle], axis=-1))
+        weight, alpha = solved[..., 0], solved[..., 1:]
+        mean = middle[:, 0] + np.einsum("nk,nkm->nm", weight, z - middle)
+        unexplained = np.maximum(1 - (weight * to).sum(axis=1), 0.0)
+        amplitude = np.maximum(((z - middle) * alpha).mean(axis=1), 0.0)
+        return mean, np.sqrt(unexplained[:, None] * amplitude)
+
+    def _inputs(self, u: Array) -> Array:
+        return edges(u) / np.exp(self.theta[:-1])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `__init__` takes."""
+        return {"u": self.u, "values": self.values, "theta": self.theta}

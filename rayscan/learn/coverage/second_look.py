@@ -1,0 +1,118 @@
+"""A second opinion on a place before an evaluation is spent on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_expit
+
+from rayscan.learn.coverage.contest import NARROWEST, POINTS, Contest
+from rayscan.learn.coverage.nearby import NEIGHBOURS, Nearby
+from rayscan.learn.coverage.stack import Stack, bounded
+from rayscan.learn.data import Array
+
+if TYPE_CHECKING:
+    from rayscan.learn.coverage.ladder import Ladder
+    from rayscan.learn.coverage.replay import Replay
+
+MOST = 8000
+"""Known points at most among which neighbours are looked for."""
+
+
+class SecondLook:
+    """The driver's word on a place, and what is left of it where the driver errs.
+
+    The surrogate that drives has one width for all places. But what it errs by is far from the same everywhere, and
+    most points that turn out invalid lie where it errs most: it was sure of nearly all of them. What its predictions
+    left over at the points around a place says what has to be added there, and how much is still unknown. Too dear for
+    the chains to walk on, this is asked of candidates alone.
+
+    Parameters
+    ----------
+    ladder : Ladder
+        What is to be predicted, and how it is scaled.
+
+    Attributes
+    ----------
+    stack : Stack
+        Of the driver's logit and of that with the remainder added.
+    """
+
+    def __init__(self, ladder: Ladder) -> None:
+        self.ladder = ladder
+        self.stack = Stack(2)
+        self._left: Nearby | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough is known."""
+        return self._left is not None
+
+    def survey(self, replay: Replay, contest: Contest, rng: np.random.Generator) -> None:
+        """Note what the trained driver's predictions leave over near the target, and weigh the two opinions."""
+        u, t, _ = replay.lesson()
+        near = replay.near()
+        near = rng.permutation(near[np.isfinite(t[near]).all(axis=1)])[:MOST]
+        self._left = None
+        if len(near) > NEIGHBOURS and contest.points.trained_on:
+            left = t[near] - self._expected(contest, contest.predict(u[near])[0])
+            self._left = Nearby(u[near], left, contest.points.processes[0].theta)
+        self.stack.weigh()
+
+    def learn(self, u: Array, valid: NDArray[np.bool_], contest: Contest) -> None:
+        """Note what is said of newly evaluated points ``(n, d)``, and whether they are valid."""
+        if self.ready and len(u):
+            self.stack.learn(self._testimony(u, contest), valid)
+
+    def log_p(self, u: Array, contest: Contest) -> Array:
+        """Return ``ln p`` ``(n,)`` of lying in the target at places ``(n, d)``."""
+        log_p: Array = log_expit(self.stack.logit(self._testimony(u, contest)))
+        return log_p
+
+    def _testimony(self, u: Array, contest: Contest) -> Array:
+        """Return the logits ``(n, 2)`` of the driver, and of the driver with what it leaves over."""
+        assert self._left is not None
+        quantities, logit = contest.predict(u)
+        left, width = self._left.predict(u)
+        t = self._expected(contest, quantities) + left
+        mended, width = self.ladder.predicted(t), self._widths(t, np.maximum(width, NARROWEST))
+        said = [
+            self.ladder.log_probability(quantities, contest.width, goal=True),
+            self.ladder.log_probability(mended, width, goal=True),
+        ]
+        return bounded(_logit(np.stack(said, axis=1) + log_expit(logit)[:, None]))
+
+    def _expected(self, contest: Contest, quantities: Array) -> Array:
+        """Return the scaled observables ``(n, outputs)`` that the driver expects.
+
+        From an interpolation nothing: it leaves nothing over at the points that it goes through.
+        """
+        expected = quantities[:, : self.ladder.outputs]
+        return np.zeros_like(expected) if contest.driver == POINTS else expected
+
+    def _widths(self, t: Array, width: Array) -> Array:
+        """Return the deviations ``(n, q)`` of all quantities from those of the observables ``(n, outputs)``."""
+        if not self.ladder.joint:
+            return width
+        base = self.ladder.predicted(t)[:, -1]
+        moved = [self.ladder.predicted(t + width * one)[:, -1] - base for one in np.eye(t.shape[1])]
+        joint = np.sqrt(np.square(moved).sum(axis=0))
+        return np.column_stack([width, np.maximum(joint, NARROWEST)])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the record and what is left over."""
+        return {"stack": self.stack.state_dict(), "left": self._left.state_dict() if self._left else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state."""
+        self.stack.load_state_dict(state["stack"])
+        left = state["left"]
+        self._left = Nearby(**{name: np.array(value) for name, value in left.items()}) if left else None
+
+
+def _logit(log_p: Array) -> Array:
+    """Return logits of probabilities, given their logarithms."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(log_p - np.log(-np.expm1(np.minimum(log_p, 0.0))))
