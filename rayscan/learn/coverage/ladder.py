@@ -178,17 +178,14 @@ class Ladder:
         Parameters
         ----------
         t : ndarray, shape (n, q)
-        width : ndarray, shape (q,)
+        width : ndarray, shape (q,) or (n, q)
             Standard deviation of the predictions.
         goal : bool
             Ask for the target itself.
         """
         ends = self.goal if goal else self.level
         lo, hi = (self.scaled(ends[:, side][None])[0] for side in (0, 1))
-        total = np.zeros(len(t))
-        for q in range(t.shape[1]):
-            total += _log_between((lo[q] - t[:, q]) / width[q], (hi[q] - t[:, q]) / width[q])
-        return total
+        return np.asarray(_log_between((lo - t) / width, (hi - t) / width).sum(axis=1))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything `update` has set."""
