@@ -309,7 +309,8 @@ class CoverageProposer:
         if not (self.second_look.ready and isinstance(self.contest, Contest)):
             return visited
         some = visited[rng.permutation(len(visited))[: max(LOOKS, LOOKS_EACH * n)]]
-        doubt = np.minimum(self.second_look.log_p(some, self.contest) - np.log(SURE), 0.0)
+        log_p = self.second_look.log_p(some, self.contest)
+        doubt = np.minimum(log_p - _surely(np.quantile(log_p, 0.9)), 0.0)
         left: Array = some[np.log(rng.random(len(some))) < STRICTNESS * doubt]
         return left
 
