@@ -18,6 +18,7 @@ from scipy.spatial import KDTree
 
 from rayscan.constraints import Above, Window
 from rayscan.diagnostics import diagnose
+from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.coverage.spread import farthest_points, nearest_distance
 from rayscan.learn.data import Rows
@@ -165,6 +166,32 @@ def surrogates(scans: dict[str, Followed]) -> Figure:
     return figure
 
 
+def second_look(scan: Followed) -> Figure:
+    """Draw what places that walkers visit are promised, and what is kept, at the first and at the second look."""
+    method, rng = scan.method, np.random.default_rng(1)
+    assert isinstance(method.contest, Contest)
+    visited, _ = method.chains.walk(method._walked, 60, 10, rng)
+    kept = scan.problem.valid(visited)
+    figure, (left, right) = _panels(1, 2, (7.6, 3.3))
+    looks = (
+        (BLUE, "the driver's word", method._log_p(visited, goal=True)),
+        (ORANGE, "at the second look", method.second_look.log_p(visited, method.contest)),
+    )
+    share = np.arange(1, len(visited) + 1) / len(visited)
+    for colour, label, log_p in looks:
+        order = np.argsort(-log_p, kind="stable")
+        bins = np.searchsorted((0.2, 0.4, 0.6, 0.8, 0.9, 0.97), np.exp(log_p))
+        parts = [part for k in range(7) if len(part := np.flatnonzero(bins == k)) >= 15]
+        promised, held = np.array([[np.exp(log_p[part]).mean(), kept[part].mean()] for part in parts]).T
+        left.plot(promised, held, "o-", ms=4, color=colour, label=label)
+        right.plot(share, np.cumsum(kept[order]) / np.arange(1, len(order) + 1), color=colour, lw=1.8)
+    left.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=0)
+    left.set(xlabel="probability promised", ylabel="share found valid", title=scan.problem.name)
+    left.legend(frameon=False, fontsize=9)
+    right.set(xlabel="of the places visited, surest first", ylabel="share found valid", xlim=(0.3, 1), ylim=(0.9, 1))
+    return figure
+
+
 def volume(flat: Followed, scan: Followed) -> Figure:
     """Draw the audit's draws around a region, and how a volume estimate converges."""
     figure, (left, right) = _panels(1, 2, (8.2, 3.5))
@@ -244,7 +271,7 @@ def _save(figure: Figure, path: Path) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Draw all figures, or those named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="some of: ladder chains hops surrogates volume saturation")
+    parser.add_argument("names", nargs="*", help="some of: ladder chains second_look hops surrogates volume saturation")
     wanted = parser.parse_args(argv).names
     started = time.monotonic()
     made: dict[str, Followed] = {}
@@ -259,6 +286,7 @@ def main(argv: list[str] | None = None) -> None:
     figures: dict[str, Callable[[], Figure]] = {
         "ladder": ladder,
         "chains": lambda: chains(scan("band")),
+        "second_look": lambda: second_look(scan("mhiggs5")),
         "hops": hops,
         "surrogates": lambda: surrogates({name: scan(name) for name in ("cos3", "mhiggs5")}),
         "volume": lambda: volume(scan("band"), scan("cos3")),

@@ -27,6 +27,7 @@ from rayscan.learn.coverage.hops import Hops
 from rayscan.learn.coverage.interpolator import Interpolator
 from rayscan.learn.coverage.islands import Islands
 from rayscan.learn.coverage.ladder import Ladder
+from rayscan.learn.coverage.second_look import SecondLook
 from rayscan.learn.data import Array
 from tests.benchmarks import methods
 from tests.benchmarks.efficiency import ALL
@@ -130,6 +131,7 @@ ABLATIONS: dict[str, Ablation] = {
     "restarts": Ablation("restarts at sparse places", ((Chains, "restart", lambda *arguments: None),)),
     "farthest": Ablation("the farthest-point share", ((candidates, "SPREAD", 0.0),)),
     "crowded": Ablation("leaving out near repetitions", ((candidates, "CROWDED", 0.0),)),
+    "look": Ablation("the second look", ((SecondLook, "ready", False),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
     "islands": Ablation("hops of whole islands", ((Islands, "copies", no_copies),)),
     "audit": Ablation("the audit", ((method, "AUDIT_SHARE", 0.0),)),

@@ -76,15 +76,16 @@ class CoverageProposer:
     -----
     1. `Contest`: two networks and a Gaussian process learn the scaled constrained observables, and the networks the
        logit of validity. The one with the smallest errors on points that it had not seen drives. Where there are
-       labels alone, the three sit in a `Jury`, each heard by its record.
+       labels alone, such surrogates sit in a `Jury`, each heard by its record.
     2. `Ladder` says what to hit: the target, or a wider provisional one.
     3. `Chains` sample the probability of hitting it, given how far off the driver is.
-    4. `Hops` try places outside the known valid region on the true function, as often as that pays, and where the
+    4. A `SecondLook` at places that the chains visited says where that is far off, from what is left over nearby.
+    5. `Hops` try places outside the known valid region on the true function, as often as that pays, and where the
        chains fail, `Growth` steps along the known region.
-    5. Of each batch, an exact share is uniform, and more of it while `Exploration` has evidence of missed volume; once
+    6. Of each batch, an exact share is uniform, and more of it while `Exploration` has evidence of missed volume; once
        there are `AUDIT_FROM` valid points, `AUDIT_SHARE` of the rest is drawn by `Audit` with a known density, for the
-       volume; of the places that the chains visited, `Candidates` picks some that fill the largest holes among the
-       points known, and others as they come.
+       volume; of the places that are left after the second look, `Candidates` picks some that fill the largest holes
+       among the points known, and others as they come.
     """
 
     def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:

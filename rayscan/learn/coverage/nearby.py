@@ -35,8 +35,8 @@ class Nearby:
 
     References
     ----------
-    .. [1] R. B. Gramacy, D. W. Apley, J. Comput. Graph. Stat. 24 (2015) 561: local Gaussian processes, here with the
-       nearest neighbours as design, and Eq. 4 for the amplitude.
+    .. [1] R. B. Gramacy, D. W. Apley, J. Comput. Graph. Stat. 24 (2015) 561: local Gaussian processes, here through the
+       nearest neighbours.
     """
 
     def __init__(self, u: Array, values: Array, theta: Array) -> None:
