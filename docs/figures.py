@@ -18,11 +18,11 @@ from scipy.spatial import KDTree
 
 from rayscan.constraints import Above, Window
 from rayscan.diagnostics import diagnose
-from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.method import CoverageProposer
-from rayscan.learn.coverage.spread import farthest_points, nearest_distance
 from rayscan.learn.data import Rows
+from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates.contest import Contest
 from rayscan.saturation import estimate_coverage, reach
 from rayscan.target import Target
 from rayscan.volume import estimate_volume

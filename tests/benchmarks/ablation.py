@@ -20,15 +20,16 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rayscan.learn.coverage import candidates, contest, interpolator, method, observable_net
-from rayscan.learn.coverage.chains import Chains
-from rayscan.learn.coverage.contest import Contest
-from rayscan.learn.coverage.hops import Hops
-from rayscan.learn.coverage.interpolator import Interpolator
-from rayscan.learn.coverage.islands import Islands
-from rayscan.learn.coverage.ladder import Ladder
-from rayscan.learn.coverage.second_look import SecondLook
+from rayscan.learn.coverage import candidates, method
 from rayscan.learn.data import Array
+from rayscan.learn.moves.chains import Chains
+from rayscan.learn.moves.hops import Hops
+from rayscan.learn.moves.islands import Islands
+from rayscan.learn.surrogates import contest, interpolator, observable_net
+from rayscan.learn.surrogates.contest import Contest
+from rayscan.learn.surrogates.interpolator import Interpolator
+from rayscan.learn.surrogates.ladder import Ladder
+from rayscan.learn.surrogates.second_look import SecondLook
 from tests.benchmarks import methods
 from tests.benchmarks.efficiency import ALL
 from tests.benchmarks.results import Result, assess

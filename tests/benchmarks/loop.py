@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Array, Origin, Proposals, Rows
+from rayscan.learn.surrogates.contest import Contest
 from tests.benchmarks.problem import Problem
 
 

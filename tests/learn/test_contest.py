@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.learn.coverage import contest
-from rayscan.learn.coverage.contest import PLAIN, POINTS, WAVES, Contest
-from rayscan.learn.coverage.ladder import Ladder
-from rayscan.learn.coverage.replay import Replay
 from rayscan.learn.data import Origin, Rows
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates import contest
+from rayscan.learn.surrogates.contest import PLAIN, POINTS, WAVES, Contest
+from rayscan.learn.surrogates.ladder import Ladder
+from rayscan.learn.surrogates.replay import Replay
 from rayscan.target import Target
 
 from .conftest import make_rows

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from rayscan.constraints import Above, Gaussian, Window
 from rayscan.errors import ConfigError
-from rayscan.learn.coverage import contest, method
+from rayscan.learn.coverage import method
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.snapshot import from_bytes, to_bytes
+from rayscan.learn.surrogates import contest
 from rayscan.target import Target
 
 Array = NDArray[np.float64]

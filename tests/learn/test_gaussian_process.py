@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rayscan.learn.coverage.edges import edges
-from rayscan.learn.coverage.gaussian_process import GaussianProcess
-from rayscan.learn.coverage.interpolator import Interpolator
+from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.gaussian_process import GaussianProcess
+from rayscan.learn.surrogates.interpolator import Interpolator
 
 
 def wavy(u: np.ndarray) -> np.ndarray:

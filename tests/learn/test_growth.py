@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rayscan.learn.coverage.exploration import Exploration
-from rayscan.learn.coverage.growth import Growth
+from rayscan.learn.moves.growth import Growth
 
 
 def arm(u: np.ndarray) -> np.ndarray:

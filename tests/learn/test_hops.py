@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rayscan.learn.coverage.hops import LEAST, Hops
-from rayscan.learn.coverage.spread import nearest_distance
 from rayscan.learn.data import Array
+from rayscan.learn.moves.hops import LEAST, Hops
+from rayscan.learn.moves.spread import nearest_distance
 
 
 def islands(n: int, centres: list[float], rng: np.random.Generator) -> Array:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.learn.coverage.hops import Hops
-from rayscan.learn.coverage.islands import MAPPED, Islands
 from rayscan.learn.data import Array
+from rayscan.learn.moves.hops import Hops
+from rayscan.learn.moves.islands import MAPPED, Islands
 
 CENTRES = np.array([[0.15, 0.15], [0.5, 0.15], [0.15, 0.5], [0.5, 0.5], [0.85, 0.15], [0.15, 0.85]])
 MISSING = np.array([[0.85, 0.5], [0.5, 0.85], [0.85, 0.85]])

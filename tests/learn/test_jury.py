@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from rayscan.learn.coverage import jury
-from rayscan.learn.coverage.jury import Jury
-from rayscan.learn.coverage.label_process import LabelProcess
-from rayscan.learn.coverage.ladder import Ladder
-from rayscan.learn.coverage.replay import Replay
 from rayscan.learn.data import Array, Rows
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates import jury
+from rayscan.learn.surrogates.jury import Jury
+from rayscan.learn.surrogates.label_process import LabelProcess
+from rayscan.learn.surrogates.ladder import Ladder
+from rayscan.learn.surrogates.replay import Replay
 from rayscan.target import Target
 
 from .conftest import make_rows

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rayscan.learn.coverage.edges import edges
-from rayscan.learn.coverage.gaussian_process import GaussianProcess
-from rayscan.learn.coverage.nearby import NEIGHBOURS, Nearby
 from rayscan.learn.data import Array
+from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.gaussian_process import GaussianProcess
+from rayscan.learn.surrogates.nearby import NEIGHBOURS, Nearby
 
 
 def half_rough(u: Array) -> Array:

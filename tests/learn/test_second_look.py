@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from rayscan.constraints import Gaussian
-from rayscan.learn.coverage import contest
-from rayscan.learn.coverage.contest import PLAIN, Contest
-from rayscan.learn.coverage.ladder import Ladder
 from rayscan.learn.coverage.method import CoverageProposer
-from rayscan.learn.coverage.replay import Replay
-from rayscan.learn.coverage.second_look import SecondLook
 from rayscan.learn.data import Array, Rows
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates import contest
+from rayscan.learn.surrogates.contest import PLAIN, Contest
+from rayscan.learn.surrogates.ladder import Ladder
+from rayscan.learn.surrogates.replay import Replay
+from rayscan.learn.surrogates.second_look import SecondLook
 from rayscan.target import Target
 
 from .conftest import WINDOW, make_rows, observable

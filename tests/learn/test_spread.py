@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
-from rayscan.learn.coverage.spread import apart_points, nearest_distance
+from rayscan.learn.moves.spread import apart_points, nearest_distance
 
 
 def test_points_keep_their_distance_while_there_is_room() -> None:

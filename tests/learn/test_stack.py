@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from rayscan.learn.coverage.stack import RECENT, SUREST, Stack, bounded
+from rayscan.learn.surrogates.stack import RECENT, SUREST, Stack, bounded
 
 
 def test_without_a_record_all_are_heard_alike() -> None:

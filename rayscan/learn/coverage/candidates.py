@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.coverage.spread import apart_points, farthest_points, nearest_distance
 from rayscan.learn.data import Array
+from rayscan.learn.moves.spread import apart_points, farthest_points, nearest_distance
 
 SPREAD = 0.15
 """Of the points taken, those that fill the largest holes. They cover; more of them would crowd the rims."""

@@ -13,18 +13,18 @@ from scipy.special import log_expit
 
 from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.coverage.candidates import Candidates
-from rayscan.learn.coverage.chains import Chains
-from rayscan.learn.coverage.contest import Contest
 from rayscan.learn.coverage.exploration import Exploration
-from rayscan.learn.coverage.growth import Growth
-from rayscan.learn.coverage.hops import Hops
-from rayscan.learn.coverage.jury import Jury
-from rayscan.learn.coverage.ladder import Ladder
-from rayscan.learn.coverage.replay import Replay
-from rayscan.learn.coverage.second_look import SecondLook
-from rayscan.learn.coverage.spread import sparse_points
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
+from rayscan.learn.moves.chains import Chains
+from rayscan.learn.moves.growth import Growth
+from rayscan.learn.moves.hops import Hops
+from rayscan.learn.moves.spread import sparse_points
+from rayscan.learn.surrogates.contest import Contest
+from rayscan.learn.surrogates.jury import Jury
+from rayscan.learn.surrogates.ladder import Ladder
+from rayscan.learn.surrogates.replay import Replay
+from rayscan.learn.surrogates.second_look import SecondLook
 from rayscan.learn.threads import serial_algebra
 from rayscan.target import Target
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.coverage.ladder import ENOUGH, Ladder
 from rayscan.learn.data import Array, History, Rows
+from rayscan.learn.surrogates.ladder import ENOUGH, Ladder
 from rayscan.target import Target
 
 

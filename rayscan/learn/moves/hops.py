@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from rayscan.learn.coverage.islands import Islands
-from rayscan.learn.coverage.spread import nearest_distance, sparse_points
 from rayscan.learn.data import Array
+from rayscan.learn.moves.islands import Islands
+from rayscan.learn.moves.spread import nearest_distance, sparse_points
 
 LEAST, MOST = 0.005, 0.4
 TRIPLES = 4000

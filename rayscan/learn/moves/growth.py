@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from rayscan.learn.coverage.spread import sparse_points
 from rayscan.learn.data import Array
+from rayscan.learn.moves.spread import sparse_points
 
 MOST = 0.9
 POOR, GOOD = 0.1, 0.35

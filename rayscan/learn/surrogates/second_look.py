@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit
 
-from rayscan.learn.coverage.contest import NARROWEST, POINTS, Contest
-from rayscan.learn.coverage.nearby import NEIGHBOURS, Nearby
-from rayscan.learn.coverage.stack import Stack, bounded
 from rayscan.learn.data import Array
+from rayscan.learn.surrogates.contest import NARROWEST, POINTS, Contest
+from rayscan.learn.surrogates.nearby import NEIGHBOURS, Nearby
+from rayscan.learn.surrogates.stack import Stack, bounded
 
 if TYPE_CHECKING:
-    from rayscan.learn.coverage.ladder import Ladder
-    from rayscan.learn.coverage.replay import Replay
+    from rayscan.learn.surrogates.ladder import Ladder
+    from rayscan.learn.surrogates.replay import Replay
 
 MOST = 8000
 """Known points at most among which neighbours are looked for."""

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rayscan.learn.coverage.edges import edges
 from rayscan.learn.data import Array
 from rayscan.learn.device import pick_device
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates.edges import edges
 
 WAVES = (0, 64)
 """Plane waves of the two networks that learn side by side."""

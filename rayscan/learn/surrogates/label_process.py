@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.spatial import KDTree
 
-from rayscan.learn.coverage.edges import edges
-from rayscan.learn.coverage.gaussian_process import GaussianProcess
 from rayscan.learn.data import Array
+from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.gaussian_process import GaussianProcess
 
 INSIDE, RIM, OTHERS = 550, 500, 200
 """Points that are interpolated at most: valid ones, those out of target nearest to them, and any others."""

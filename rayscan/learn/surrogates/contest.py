@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rayscan.learn.coverage.interpolator import NEAREST, Interpolator
-from rayscan.learn.coverage.ladder import Ladder
-from rayscan.learn.coverage.replay import Replay
 from rayscan.learn.data import Array, Origin, Rows
+from rayscan.learn.surrogates.interpolator import NEAREST, Interpolator
+from rayscan.learn.surrogates.ladder import Ladder
+from rayscan.learn.surrogates.replay import Replay
 
 if TYPE_CHECKING:
-    from rayscan.learn.coverage.observable_net import Learner
     from rayscan.learn.options import LearnOptions
+    from rayscan.learn.surrogates.observable_net import Learner
 
 PLAIN, WAVES, POINTS = range(3)
 """Two networks, without and with plane waves as inputs, and an interpolation."""
@@ -97,7 +97,7 @@ class Contest:
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, those behind less than the others; then choose the driver."""
-        from rayscan.learn.coverage.observable_net import make_learners
+        from rayscan.learn.surrogates.observable_net import make_learners
 
         u, t, ok = replay.lesson()
         behind = self._behind()
@@ -171,7 +171,7 @@ class Contest:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        from rayscan.learn.coverage.observable_net import make_learners
+        from rayscan.learn.surrogates.observable_net import make_learners
 
         if state["networks"]:
             self.networks = make_learners(self.d, self.ladder.outputs, self.options, self.seed)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
-from rayscan.learn.coverage.edges import edges
-from rayscan.learn.coverage.gaussian_process import JITTER, distance, matern
 from rayscan.learn.data import Array
+from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.gaussian_process import JITTER, distance, matern
 
 NEIGHBOURS = 40
 COARSE = 1.0

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.coverage.edges import edges
-from rayscan.learn.coverage.gaussian_process import GaussianProcess
 from rayscan.learn.data import Array
+from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.gaussian_process import GaussianProcess
 
 MOST, NEAREST = 1600, 1200
 """Points that are interpolated, and how many of them at most lie nearest the target; the others are any."""

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.coverage.contest import MORE
-from rayscan.learn.coverage.label_process import LabelProcess
-from rayscan.learn.coverage.replay import Replay
-from rayscan.learn.coverage.stack import Stack, bounded
 from rayscan.learn.data import Array, Rows
+from rayscan.learn.surrogates.contest import MORE
+from rayscan.learn.surrogates.label_process import LabelProcess
+from rayscan.learn.surrogates.replay import Replay
+from rayscan.learn.surrogates.stack import Stack, bounded
 
 if TYPE_CHECKING:
-    from rayscan.learn.coverage.observable_net import Learner
     from rayscan.learn.options import LearnOptions
+    from rayscan.learn.surrogates.observable_net import Learner
 
 JURORS = 4
 FIRST_STEPS, STEPS, LEAST_STEPS = 300, 360, 60
@@ -89,7 +89,7 @@ class Jury:
         return np.asarray(LEAST_STEPS + spare * weight / weight.sum(), dtype=np.int64)
 
     def _untrained(self) -> list[Learner]:
-        from rayscan.learn.coverage.observable_net import WAVES, make_learners
+        from rayscan.learn.surrogates.observable_net import WAVES, make_learners
 
         both = make_learners(self.d, 0, self.options, self.seed, bandwidth=BANDWIDTH)
         other = make_learners(self.d, 0, self.options, [self.seed, 1], waves=WAVES[1:], bandwidth=BANDWIDTH)

@@ -1,0 +1,1 @@
+"""Where points might go: the default method's side of going there."""
