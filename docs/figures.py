@@ -22,7 +22,6 @@ from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Rows
 from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates.contest import Contest
 from rayscan.saturation import estimate_coverage, reach
 from rayscan.target import Target
 from rayscan.volume import estimate_volume
@@ -169,13 +168,13 @@ def surrogates(scans: dict[str, Followed]) -> Figure:
 def second_look(scan: Followed) -> Figure:
     """Draw what places that walkers visit are promised, and what is kept, at the first and at the second look."""
     method, rng = scan.method, np.random.default_rng(1)
-    assert isinstance(method.contest, Contest)
+    assert method.second_look is not None
     visited, _ = method.chains.walk(method._walked, 60, 10, rng)
     kept = scan.problem.valid(visited)
     figure, (left, right) = _panels(1, 2, (7.6, 3.3))
     looks = (
         (BLUE, "the driver's word", method._log_p(visited, goal=True)),
-        (ORANGE, "at the second look", method.second_look.log_p(visited, method.contest)),
+        (ORANGE, "at the second look", method.second_look.log_p(visited)),
     )
     share = np.arange(1, len(visited) + 1) / len(visited)
     for colour, label, log_p in looks:

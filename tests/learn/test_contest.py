@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.learn.data import Origin, Rows
+from rayscan.learn.data import Origin
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.contest import PLAIN, POINTS, WAVES, Contest
@@ -26,12 +26,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Contest:
     ladder = Ladder(TARGET, ["y"])
     replay = Replay(2, TARGET, ladder)
     u = rng.random((200, 2))
-    y = smooth(u)
-    found = TARGET.judge({"y": y[:, 0]})
-    zeros = np.zeros(200, dtype=np.int8)
-    replay.add(
-        Rows(np.arange(200), u, zeros, y, found.valid, found.likelihood, found.penalty, zeros, np.ones(200), y[:, 0])
-    )
+    replay.add(make_rows(u, smooth(u)[:, 0], TARGET))
     ladder.update(replay.observables, replay.penalty, replay.valid)
     made = Contest(2, ladder, LearnOptions(hidden=(20, 20), device="cpu"), 0)
     made.train(replay, rng)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from rayscan.learn.data import Array, Rows
+from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates import jury
 from rayscan.learn.surrogates.jury import Jury
@@ -31,12 +31,7 @@ def learned(n: int) -> Jury:
     rng = np.random.default_rng(0)
     replay = Replay(2, TARGET, Ladder(TARGET, ["y"]))
     u = rng.random((n, 2))
-    found = TARGET.judge({"y": disc(u)})
-    zeros = np.zeros(n, dtype=np.int8)
-    replay.add(
-        Rows(np.arange(n), u, zeros, disc(u)[:, None], found.valid, found.likelihood, found.penalty, zeros,
-             np.ones(n), np.ones(n))
-    )  # fmt: skip
+    replay.add(make_rows(u, disc(u), TARGET))
     made = Jury(2, OPTIONS, 0)
     made.train(replay, rng)
     return made

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from rayscan.constraints import Gaussian
 from rayscan.learn.coverage.method import CoverageProposer
-from rayscan.learn.data import Array, Rows
+from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.contest import PLAIN, Contest
@@ -23,30 +21,25 @@ from .conftest import WINDOW, make_rows, observable
 OPTIONS = LearnOptions(K=60, hidden=(20, 20), device="cpu")
 
 
-def known(target: Target, functions: dict[str, Callable[[Array], Array]], n: int) -> tuple[Ladder, Replay, Contest]:
+def known(n: int) -> tuple[Replay, Contest]:
     """Return what has been learned from `n` random points of the square."""
     rng = np.random.default_rng(0)
-    ladder = Ladder(target, list(functions))
-    replay = Replay(2, target, ladder)
+    ladder = Ladder(WINDOW, ["y"])
+    replay = Replay(2, WINDOW, ladder)
     u = rng.random((n, 2))
-    values = {name: function(u) for name, function in functions.items()}
-    found = target.judge(values)
-    zeros = np.zeros(n, dtype=np.int8)
-    replay.add(
-        Rows(np.arange(n), u, zeros, np.column_stack(list(values.values())), found.valid, found.likelihood,
-             found.penalty, zeros, np.ones(n), np.ones(n))
-    )  # fmt: skip
+    replay.add(make_rows(u, observable(u)))
     ladder.update(replay.observables, replay.penalty, replay.valid)
     made = Contest(2, ladder, OPTIONS, 0)
     made.train(replay, rng)
-    return ladder, replay, made
+    return replay, made
 
 
 @pytest.fixture
-def misled(monkeypatch: pytest.MonkeyPatch) -> tuple[SecondLook, Replay, Contest]:
+def misled(monkeypatch: pytest.MonkeyPatch) -> tuple[SecondLook, Replay]:
     """A second look at a driver that is right on the left, and promises the target all over the right."""
     monkeypatch.setattr(contest, "FIRST_STEPS", 20)
-    ladder, replay, made = known(WINDOW, {"y": observable}, 1500)
+    replay, made = known(1500)
+    ladder = made.ladder
 
     def half_right(u: Array) -> tuple[Array, Array]:
         truth = ladder.scaled(observable(u)[:, None])
@@ -55,19 +48,19 @@ def misled(monkeypatch: pytest.MonkeyPatch) -> tuple[SecondLook, Replay, Contest
 
     monkeypatch.setattr(made.networks[PLAIN], "predict", half_right)
     made.driver, made.width = PLAIN, np.array([0.01])
-    look = SecondLook(ladder)
-    look.survey(replay, made, np.random.default_rng(0))
-    return look, replay, made
+    look = SecondLook(made)
+    look.survey(replay, np.random.default_rng(0))
+    return look, replay
 
 
-def test_where_the_driver_errs_what_it_leaves_over_is_added(misled: tuple[SecondLook, Replay, Contest]) -> None:
+def test_where_the_driver_errs_what_it_leaves_over_is_added(misled: tuple[SecondLook, Replay]) -> None:
     """Promises on the right that are not kept are told from those that are; on the left nothing changes."""
-    look, _, made = misled
+    look, _ = misled
     u = np.random.default_rng(1).random((3000, 2))
     truth = WINDOW.judge({"y": observable(u)}).valid
     # Beyond the rim, where a normal error makes some difference.
     clear = np.abs(observable(u) - 0.8) > 0.03
-    p = np.exp(look.log_p(u, made))
+    p = np.exp(look.log_p(u))
     right = (u[:, 0] > 0.55) & clear
     left = (u[:, 0] < 0.45) & clear
     assert p[right & truth].min() > p[right & ~truth].max()
@@ -75,42 +68,41 @@ def test_where_the_driver_errs_what_it_leaves_over_is_added(misled: tuple[Second
     assert p[left & ~truth].max() < 0.1
 
 
-def test_the_record_decides_who_is_heard(misled: tuple[SecondLook, Replay, Contest]) -> None:
+def test_the_record_decides_who_is_heard(misled: tuple[SecondLook, Replay]) -> None:
     """After some hundred points, the second opinion has the weight."""
-    look, replay, made = misled
+    look, replay = misled
     u = 0.5 + 0.5 * np.random.default_rng(2).random((600, 2))
-    look.learn(u, WINDOW.judge({"y": observable(u)}).valid, made)
-    look.survey(replay, made, np.random.default_rng(0))
+    look.learn(u, WINDOW.judge({"y": observable(u)}).valid)
+    look.survey(replay, np.random.default_rng(0))
     assert look.stack.weight[1] > 3 * look.stack.weight[0]
 
 
-def test_a_restored_look_sees_the_same(misled: tuple[SecondLook, Replay, Contest]) -> None:
+def test_a_restored_look_sees_the_same(misled: tuple[SecondLook, Replay]) -> None:
     """State out and in."""
-    look, _, made = misled
-    copy = SecondLook(look.ladder)
+    look, _ = misled
+    copy = SecondLook(look.contest)
     assert not copy.ready
     copy.load_state_dict(look.state_dict())
     u = np.random.default_rng(1).random((50, 2))
     assert copy.ready
-    assert np.array_equal(copy.log_p(u, made), look.log_p(u, made))
+    assert np.array_equal(copy.log_p(u), look.log_p(u))
 
 
 def test_too_few_points_are_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says that it is not ready, and learns nothing."""
     monkeypatch.setattr(contest, "FIRST_STEPS", 5)
-    ladder, replay, made = known(WINDOW, {"y": observable}, 30)
-    look = SecondLook(ladder)
-    look.survey(replay, made, np.random.default_rng(0))
-    look.learn(replay.u, replay.valid, made)
+    replay, made = known(30)
+    look = SecondLook(made)
+    look.survey(replay, np.random.default_rng(0))
+    look.learn(replay.u, replay.valid)
     assert not look.ready
 
 
-def test_a_joint_distance_is_as_wide_as_its_parts_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_joint_distance_is_as_wide_as_its_parts_make_it() -> None:
     """The width of the distance of two measurements is that of a sample of normal errors."""
-    monkeypatch.setattr(contest, "FIRST_STEPS", 5)
     target = Target(y=Gaussian(0.5, 0.2), z=Gaussian(0.2, 0.1), threshold=0.1)
-    ladder, _, _ = known(target, {"y": observable, "z": lambda u: u[:, 0]}, 200)
-    look = SecondLook(ladder)
+    ladder = Ladder(target, ["y", "z"])
+    look = SecondLook(Contest(2, ladder, OPTIONS, 0))
     t, width = np.array([[0.5, -0.4]]), np.array([[0.02, 0.03]])
     sample = t + width * np.random.default_rng(0).normal(size=(20_000, 2))
     spread = ladder.predicted(sample)[:, -1].std()
@@ -126,8 +118,9 @@ def test_some_candidates_are_always_left(monkeypatch: pytest.MonkeyPatch) -> Non
         told += 60
         made.tell(rows)
         made.refit()
+    assert made.second_look
     assert made.second_look.ready
-    monkeypatch.setattr(SecondLook, "log_p", lambda self, u, contest: -50.0 - u[:, 0])
+    monkeypatch.setattr(SecondLook, "log_p", lambda self, u: -50.0 - u[:, 0])
     visited = np.random.default_rng(0).random((500, 2))
     left = made._looked_at_twice(visited, 20, np.random.default_rng(0))
     assert len(left) >= 25

@@ -130,15 +130,18 @@ class CoverageProposer:
             self._begin()
         quantities = self.ladder.quantities(self.ladder.seen(constrained, rows.likelihood))
         self.contest.tell(rows, quantities)
-        if isinstance(self.contest, Contest):
-            self.second_look.learn(rows.u[proposed], rows.valid[proposed], self.contest)
+        if self.second_look:
+            self.second_look.learn(rows.u[proposed], rows.valid[proposed])
 
     def _begin(self) -> None:
         """Start with surrogates that have learned nothing."""
-        self.contest: Contest | Jury = Jury(self.d, self.options, self.seed)
+        self.contest: Contest | Jury
+        self.second_look: SecondLook | None
         if self.ladder.outputs:
             self.contest = Contest(self.d, self.ladder, self.options, self.seed)
-        self.second_look = SecondLook(self.ladder)
+            self.second_look = SecondLook(self.contest)
+        else:
+            self.contest, self.second_look = Jury(self.d, self.options, self.seed), None
 
     @serial_algebra()
     def refit(self) -> None:
@@ -155,8 +158,8 @@ class CoverageProposer:
             # Nothing tells good from bad yet.
             return
         self.contest.train(self.replay, rng)
-        if isinstance(self.contest, Contest) and self.ladder.reached:
-            self.second_look.survey(self.replay, self.contest, rng)
+        if self.second_look and self.ladder.reached:
+            self.second_look.survey(self.replay, rng)
         self._survey()
         self.hops.survey(self._valid)
         self._restart(rng)
@@ -307,10 +310,10 @@ class CoverageProposer:
 
     def _looked_at_twice(self, visited: Array, n: int, rng: np.random.Generator) -> Array:
         """Return some of the places ``(k, d)`` that walkers visited, those more seldom that are less sure."""
-        if not (self.second_look.ready and isinstance(self.contest, Contest)):
+        if not (self.second_look and self.second_look.ready):
             return visited
         some = visited[rng.permutation(len(visited))[: max(LOOKS, LOOKS_EACH * n)]]
-        log_p = self.second_look.log_p(some, self.contest)
+        log_p = self.second_look.log_p(some)
         doubt = np.minimum(log_p - _surely(np.quantile(log_p, 0.9)), 0.0)
         left: Array = some[np.log(rng.random(len(some))) < STRICTNESS * doubt]
         return left
@@ -328,7 +331,7 @@ class CoverageProposer:
             "counters": [self.generation, self._asked, self.initial.issued, self._draws],
             "ladder": self.ladder.state_dict(),
             "contest": self.contest.state_dict(),
-            "second_look": self.second_look.state_dict(),
+            "second_look": self.second_look.state_dict() if self.second_look else None,
             "chains": self.chains.state_dict(),
             "hops": self.hops.state_dict(),
             "growth": self.growth.state_dict(),
@@ -345,7 +348,8 @@ class CoverageProposer:
         self.ladder.load_state_dict(state["ladder"])
         self._begin()
         self.contest.load_state_dict(state["contest"])
-        self.second_look.load_state_dict(state["second_look"])
+        if self.second_look:
+            self.second_look.load_state_dict(state["second_look"])
         self.chains.load_state_dict(state["chains"])
         self.hops.load_state_dict(state["hops"])
         self.growth.load_state_dict(state["growth"])

@@ -14,7 +14,6 @@ from rayscan.learn.surrogates.nearby import NEIGHBOURS, Nearby
 from rayscan.learn.surrogates.stack import Stack, bounded
 
 if TYPE_CHECKING:
-    from rayscan.learn.surrogates.ladder import Ladder
     from rayscan.learn.surrogates.replay import Replay
 
 MOST = 8000
@@ -31,8 +30,8 @@ class SecondLook:
 
     Parameters
     ----------
-    ladder : Ladder
-        What is to be predicted, and how it is scaled.
+    contest : Contest
+        Of which one surrogate drives.
 
     Attributes
     ----------
@@ -40,8 +39,8 @@ class SecondLook:
         Of the driver's logit and of that with the remainder added.
     """
 
-    def __init__(self, ladder: Ladder) -> None:
-        self.ladder = ladder
+    def __init__(self, contest: Contest) -> None:
+        self.contest, self.ladder = contest, contest.ladder
         self.stack = Stack(2)
         self._left: Nearby | None = None
 
@@ -50,47 +49,46 @@ class SecondLook:
         """Whether enough is known."""
         return self._left is not None
 
-    def survey(self, replay: Replay, contest: Contest, rng: np.random.Generator) -> None:
+    def survey(self, replay: Replay, rng: np.random.Generator) -> None:
         """Note what the trained driver's predictions leave over near the target, and weigh the two opinions."""
-        u, t, _ = replay.lesson()
-        near = replay.near()
+        u, t, near = replay.u, self.ladder.scaled(replay.observables), replay.near()
         near = rng.permutation(near[np.isfinite(t[near]).all(axis=1)])[:MOST]
         self._left = None
-        if len(near) > NEIGHBOURS and contest.points.trained_on:
-            left = t[near] - self._expected(contest, contest.predict(u[near])[0])
-            self._left = Nearby(u[near], left, contest.points.processes[0].theta)
+        if len(near) > NEIGHBOURS and self.contest.points.trained_on:
+            left = t[near] - self._expected(self.contest.predict(u[near])[0])
+            self._left = Nearby(u[near], left, self.contest.points.processes[0].theta)
         self.stack.weigh()
 
-    def learn(self, u: Array, valid: NDArray[np.bool_], contest: Contest) -> None:
+    def learn(self, u: Array, valid: NDArray[np.bool_]) -> None:
         """Note what is said of newly evaluated points ``(n, d)``, and whether they are valid."""
         if self.ready and len(u):
-            self.stack.learn(self._testimony(u, contest), valid)
+            self.stack.learn(self._testimony(u), valid)
 
-    def log_p(self, u: Array, contest: Contest) -> Array:
+    def log_p(self, u: Array) -> Array:
         """Return ``ln p`` ``(n,)`` of lying in the target at places ``(n, d)``."""
-        log_p: Array = log_expit(self.stack.logit(self._testimony(u, contest)))
+        log_p: Array = log_expit(self.stack.logit(self._testimony(u)))
         return log_p
 
-    def _testimony(self, u: Array, contest: Contest) -> Array:
+    def _testimony(self, u: Array) -> Array:
         """Return the logits ``(n, 2)`` of the driver, and of the driver with what it leaves over."""
         assert self._left is not None
-        quantities, logit = contest.predict(u)
+        quantities, logit = self.contest.predict(u)
         left, width = self._left.predict(u)
-        t = self._expected(contest, quantities) + left
+        t = self._expected(quantities) + left
         mended, width = self.ladder.predicted(t), self._widths(t, np.maximum(width, NARROWEST))
         said = [
-            self.ladder.log_probability(quantities, contest.width, goal=True),
+            self.ladder.log_probability(quantities, self.contest.width, goal=True),
             self.ladder.log_probability(mended, width, goal=True),
         ]
         return bounded(_logit(np.stack(said, axis=1) + log_expit(logit)[:, None]))
 
-    def _expected(self, contest: Contest, quantities: Array) -> Array:
+    def _expected(self, quantities: Array) -> Array:
         """Return the scaled observables ``(n, outputs)`` that the driver expects.
 
         From an interpolation nothing: it leaves nothing over at the points that it goes through.
         """
         expected = quantities[:, : self.ladder.outputs]
-        return np.zeros_like(expected) if contest.driver == POINTS else expected
+        return np.zeros_like(expected) if self.contest.driver == POINTS else expected
 
     def _widths(self, t: Array, width: Array) -> Array:
         """Return the deviations ``(n, q)`` of all quantities from those of the observables ``(n, outputs)``."""
