@@ -19,6 +19,8 @@ NOISE = (1e-6, 1.0)
 STATE = ("theta", "x", "mean", "coefficients")
 SPREAD_LENGTH, SPREAD_NOISE = 1.0, 3.0
 """Standard deviations of the priors, in natural logarithms."""
+BLOCK = 256
+"""Places at a time: their covariances with a few thousand points fit a processor's cache, for half the time."""
 
 
 class GaussianProcess:
@@ -87,7 +89,7 @@ class GaussianProcess:
         lengths = np.exp(self.theta[:-1])
         known, at = (self.x / lengths).astype(np.float32), (x / lengths).astype(np.float32)
         weight = self.coefficients.astype(np.float32)
-        parts = [matern(distance(at[start : start + 2048], known)) @ weight for start in range(0, len(x), 2048)]
+        parts = [matern(distance(at[start : start + BLOCK], known)) @ weight for start in range(0, len(x), BLOCK)]
         return np.asarray(self.mean + np.concatenate([np.empty((0, len(self.mean))), *parts]))
 
     def _covariance(self, x: Array) -> Array:

@@ -9,14 +9,12 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.surrogates.edges import edges
-from rayscan.learn.surrogates.gaussian_process import JITTER, distance, matern
+from rayscan.learn.surrogates.gaussian_process import BLOCK, JITTER, distance, matern
 
 NEIGHBOURS = 40
 COARSE = 1.0
 """A neighbour may lie farther off than one that is not taken, by this share: in many dimensions found several times
 faster, and predictions are as good."""
-BLOCK = 2048
-"""Places at a time, for the memory that their covariances take."""
 
 
 class Nearby:
