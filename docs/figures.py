@@ -22,6 +22,7 @@ from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Rows
 from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates.jury import Jury
 from rayscan.saturation import estimate_coverage, reach
 from rayscan.target import Target
 from rayscan.volume import estimate_volume
@@ -56,6 +57,20 @@ def eggbox() -> Problem:
 
     target = Target(y=Above(2.98**5))
     return Problem("egg", 2, ("y",), target, math.nan, 85, evaluate, one_island, rejection(2, evaluate, target, ("y",)))
+
+
+def rings() -> Problem:
+    """Return six thin rings in two dimensions, 5 % of the square, of which only labels are told."""
+    centres = np.array([[0.17, 0.2], [0.5, 0.17], [0.82, 0.33], [0.3, 0.53], [0.65, 0.63], [0.25, 0.83]])
+
+    def evaluate(u: Array) -> Array:
+        gap = np.linalg.norm(u[:, None] - centres, axis=2).min(axis=1, keepdims=True) - 0.13
+        return np.asarray(np.abs(gap) < 0.007, dtype=np.float64)
+
+    target = Target(labels="y")
+    return Problem(
+        "rings", 2, ("y",), target, math.nan, 6, evaluate, one_island, rejection(2, evaluate, target, ("y",))
+    )
 
 
 class Followed:
@@ -165,6 +180,28 @@ def surrogates(scans: dict[str, Followed]) -> Figure:
     return figure
 
 
+def alike() -> Figure:
+    """Draw islands where they are, and laid on top of each other by the middles that were learned."""
+    problem = rings()
+    scan = Followed(problem, 12, 200, seed=1)
+    assert isinstance(scan.method.contest, Jury)
+    middle = scan.method.contest.alike.middle
+    known, failed = scan.rows.u[scan.rows.valid], scan.rows.u[~scan.rows.valid]
+    figure, (left, right) = _panels(1, 2, (7.6, 3.7))
+    _region(left, problem, 601)
+    left.plot(*known.T, ".", ms=4, color=BLUE)
+    left.plot(*middle.T, "+", ms=9, mew=1.6, color=ORANGE, label="middles, as learned")
+    left.legend(fontsize=8, loc="lower right", framealpha=0.9)
+    for points, colour, label in ((failed, GREY, "not valid"), (known, BLUE, "valid")):
+        gap, nearest = KDTree(middle).query(points)
+        near = gap < 0.2
+        right.plot(*(points - middle[nearest])[near].T, ".", ms=3, color=colour, label=label)
+    right.set(xlim=(-0.2, 0.2), ylim=(-0.2, 0.2), xticks=[0], yticks=[0], title="all islands, from their middles")
+    left.set_title(f"{len(known)} of {len(scan.rows)} points valid")
+    right.legend(fontsize=8, loc="lower right", framealpha=0.9)
+    return figure
+
+
 def second_look(scan: Followed) -> Figure:
     """Draw what places that walkers visit are promised, and what is kept, at the first and at the second look."""
     method, rng = scan.method, np.random.default_rng(1)
@@ -270,7 +307,9 @@ def _save(figure: Figure, path: Path) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Draw all figures, or those named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="some of: ladder chains second_look hops surrogates volume saturation")
+    parser.add_argument(
+        "names", nargs="*", help="some of: ladder chains second_look hops alike surrogates volume saturation"
+    )
     wanted = parser.parse_args(argv).names
     started = time.monotonic()
     made: dict[str, Followed] = {}
@@ -287,6 +326,7 @@ def main(argv: list[str] | None = None) -> None:
         "chains": lambda: chains(scan("band")),
         "second_look": lambda: second_look(scan("mhiggs5")),
         "hops": hops,
+        "alike": alike,
         "surrogates": lambda: surrogates({name: scan(name) for name in ("cos3", "mhiggs5")}),
         "volume": lambda: volume(scan("band"), scan("cos3")),
         "saturation": lambda: saturation(scan("cos3")),

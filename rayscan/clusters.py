@@ -1,9 +1,10 @@
-"""Which points hang together: the clusters of a sample."""
+"""Which points hang together: the clusters of a sample, and the islands that it lies on."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
@@ -14,6 +15,8 @@ LINKS, SCALE, LINK = 10, 5, 1.5
 both to their neighbours number `SCALE`."""
 ISLAND = 3
 """Points that make a cluster; fewer are loners."""
+LINKED = 2000
+"""Points at most by which islands are told apart; the time that takes grows as their square."""
 
 
 def clusters(u: Array) -> NDArray[np.int64]:
@@ -29,6 +32,31 @@ def clusters(u: Array) -> NDArray[np.int64]:
     start = np.repeat(np.arange(n), links).reshape(n, links)[close]
     graph = coo_matrix((np.ones(len(start), dtype=np.int8), (start, near[close])), shape=(n, n))
     _, label = connected_components(graph, directed=False)
+    return _without_loners(label)
+
+
+def islands(u: Array) -> NDArray[np.int64]:
+    """Return the island ``(n,)`` of each point ``(n, d)``, -1 for one that is on none.
+
+    One length tells islands apart, that of the widest gap between the distances at which they merge one by one. So few
+    points, and uneven ones, are enough where `clusters`, which follows the density, would see fragments; where islands
+    are as close to each other as the points of another one are, it sees one.
+    """
+    if len(u) < 2 * ISLAND:
+        return np.full(len(u), -1, dtype=np.int64)
+    some = u[np.linspace(0, len(u) - 1, min(len(u), LINKED)).astype(np.int64)]
+    tree = linkage(some, "single")
+    merged = np.log(np.maximum(tree[len(tree) // 2 :, 2], 1e-12))
+    widest = int(np.argmax(np.diff(merged)))
+    cut = float(np.exp((merged[widest] + merged[widest + 1]) / 2))
+    gap, near = KDTree(some).query(u)
+    label = fcluster(tree, cut, "distance")[near]
+    label[gap > cut] = 0
+    return _without_loners(label)
+
+
+def _without_loners(label: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the labels that enough points share, numbered, and -1 for the others."""
     size = np.bincount(label)
     name = np.where(size >= ISLAND, np.cumsum(size >= ISLAND) - 1, -1)
     return np.asarray(name[label], dtype=np.int64)

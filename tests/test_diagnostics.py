@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rayscan.clusters import LINKED
+from rayscan.clusters import islands as told_apart
 from rayscan.diagnostics import GROWING, SATURATED, UNKNOWN, clusters, diagnose
 from rayscan.learn.data import Origin
 from rayscan.result import open_run
@@ -44,6 +46,30 @@ def test_a_lonely_point_is_no_cluster():
     u = np.concatenate([islands(200, [0]), [[0.9, 0.9, 0.1]]])
     assert clusters(u)[-1] == -1
     assert set(clusters(u[:-1])) == {0}
+
+
+def arcs(n, seed=0):
+    """Return points of three thin rings, most of them on the right of each, and twenty times fewer on the last."""
+    rng = np.random.default_rng(seed)
+    angle, ring = np.pi * rng.normal(scale=0.4, size=n), rng.choice(3, n, p=[0.6, 0.37, 0.03])
+    return CENTRES[ring, :2] + 0.12 * np.column_stack([np.cos(angle), np.sin(angle)]), ring
+
+
+@pytest.mark.parametrize("n", [400, 2 * LINKED])
+def test_islands_are_told_apart_by_the_widest_gap(n):
+    """However unevenly they were sampled, where clusters follow the density and see fragments."""
+    u, ring = arcs(n)
+    label = told_apart(u)
+    assert label.max() == 2
+    # Each label goes with one ring.
+    assert len(np.unique(np.column_stack([label, ring])[label >= 0], axis=0)) == 3
+    assert (label < 0).mean() < 0.02
+
+
+@pytest.mark.parametrize("u", [np.empty((0, 2)), np.full((9, 2), 0.5), np.random.default_rng(0).random((500, 2))])
+def test_what_hangs_together_is_one_island_at_most(u):
+    """There is no gap: points are on it, or on none."""
+    assert set(told_apart(u)) <= {-1, 0}
 
 
 def test_a_uniform_sample_of_the_whole_region_is_saturated():

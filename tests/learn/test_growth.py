@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from rayscan.learn.coverage.exploration import Exploration
 from rayscan.learn.moves.growth import Growth
@@ -55,6 +56,18 @@ def test_surprising_hits_ask_for_exploration_and_expected_ones_end_it() -> None:
         exploration.learn(30, np.full(1, 0.9), FAR)
     assert 0.2 < high < 0.5
     assert exploration.share < 0.2 * high
+
+
+def test_doubt_fades_with_foreseen_hits_and_not_with_time() -> None:
+    """Some twenty hits as expected end what was believed to be missed, however many points they took."""
+    rare, frequent = Exploration(belief=1.0), Exploration(belief=1.0)
+    for _ in range(25):
+        frequent.learn(300, np.full(1, 0.9), FAR)
+        for _ in range(9):
+            rare.learn(30, np.empty(0), np.empty(0, bool))
+        rare.learn(30, np.full(1, 0.9), FAR)
+    assert rare.share == pytest.approx(frequent.share)
+    assert rare.share < 0.02
 
 
 def test_a_surprise_at_the_rim_is_no_missed_volume() -> None:

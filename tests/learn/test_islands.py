@@ -40,6 +40,15 @@ def test_copies_fall_onto_the_missing_ones_of_a_lattice(n: int) -> None:
     assert on_a_ring(copies, MISSING).mean() > 0.5
 
 
+def test_some_copies_go_where_no_known_way_leads() -> None:
+    """The only way between two islands leads from either to the other, or out of the cube."""
+    rng = np.random.default_rng(0)
+    known, others = np.array([[0.2, 0.3], [0.7, 0.8]]), np.array([[0.2, 0.8], [0.7, 0.3]])
+    copies = Islands(rings(400, known, rng)).copies(4000, rng)
+    assert len(copies) > 50
+    assert on_a_ring(copies, others).mean() > 0.5
+
+
 def test_hops_are_half_copies_where_islands_repeat() -> None:
     """Three points of different islands hardly ever give a place on a thin ring, and copies do."""
     rng = np.random.default_rng(0)

@@ -72,7 +72,7 @@ def test_a_juror_that_was_wrong_loses_its_weight(monkeypatch: pytest.MonkeyPatch
     """A network that is sure of the opposite changes nothing, once it has a record."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 150)
     made = learned(400)
-    assert made.stack.weight == pytest.approx(np.full(4, 1 / 4))
+    assert made.stack.weight == pytest.approx(np.full(5, 1 / 5))
 
     def contrary(u: Array) -> tuple[Array, Array]:
         return np.empty((len(u), 0)), 4 - 8 * disc(u)

@@ -63,9 +63,10 @@ class Exploration:
             Whether it lies far from all known valid points. What is just beyond their rim is reached from there.
         """
         if drawn:
-            self.drawn = FORGET * self.drawn + drawn
-            self.hits = FORGET * self.hits + len(score)
-            self.surprise = FORGET * self.surprise + int((outside & (score < UNSEEN)).sum())
+            fade = FORGET ** len(score)
+            self.drawn = fade * self.drawn + drawn
+            self.hits = fade * self.hits + len(score)
+            self.surprise = fade * self.surprise + int((outside & (score < UNSEEN)).sum())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
-SHARPNESS, BLUNT = 10.0, 2.0
-"""How fast the chains' density falls where the surrogate is less sure: of observables, and of labels alone.
+SHARPNESS, BLUNT, EDGED = 10.0, 2.0, 4.0
+"""How fast the chains' density falls where the surrogate is less sure: of observables; of labels alone; and of labels
+where islands are known whole.
 
-A probability that was learned from labels has its own slope at the rim; made too steep, it would empty the rim.
+A probability that was learned from labels has its own slope at the rim. Made too steep, it would empty the rim, and the
+walkers would dig in the parts of islands that are known instead of following these on.
 """
 SURE = 0.95
 STRICTNESS = 4.0
@@ -205,8 +207,12 @@ class CoverageProposer:
 
     def _walked(self, u: Array) -> Array:
         """Return the chains' log density: flat where the surrogate is as sure as it gets, falling fast below."""
-        sharpness = SHARPNESS if self.ladder.outputs else BLUNT
-        return sharpness * np.minimum(self._log_p(u) - self._sure, 0.0)
+        return self._sharpness() * np.minimum(self._log_p(u) - self._sure, 0.0)
+
+    def _sharpness(self) -> float:
+        if isinstance(self.contest, Jury):
+            return EDGED if self.contest.whole else BLUNT
+        return SHARPNESS
 
     # -- points out ---------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.learn.data import Array, Rows
+from rayscan.learn.surrogates.alike import Alike
 from rayscan.learn.surrogates.contest import MORE
 from rayscan.learn.surrogates.label_process import LabelProcess
 from rayscan.learn.surrogates.replay import Replay
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
     from rayscan.learn.surrogates.observable_net import Learner
 
-JURORS = 4
-FIRST_STEPS, STEPS, LEAST_STEPS = 300, 360, 60
+PLAIN, WAVES, OTHER_WAVES, ALIKE, POINTS = range(5)
+"""Three networks, two of them with plane waves as inputs, one of islands that are alike, and an interpolation."""
+FIRST_STEPS, STEPS, LEAST_STEPS = 300, 400, 40
 """Of each network at first, of all together afterwards, and of one that is not heard."""
 BATCH = 256
 BANDWIDTH = 6.0
@@ -28,13 +30,13 @@ UNHEARD = 0.1
 
 
 class Jury:
-    """Three networks and a Gaussian process that learn yes and no, and what their words have been worth.
+    """Four networks and a Gaussian process that learn yes and no, and what their words have been worth.
 
     Of surrogates that learn bare labels none can be left to drive: the places it is sure of are where it is mistaken,
     each proposal there tells against it, another takes over, and its own mistakes come next. And all are too sure of
     themselves, because they know the labels of all points by heart. So a `Stack` weighs their logits. Two of the
     networks have plane waves, different ones: how well such a network learns from labels depends on which it was born
-    with. It has the face of a `Contest`.
+    with. Another takes all islands for one (`Alike`). The jury has the face of a `Contest`.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ class Jury:
     Attributes
     ----------
     stack : Stack
-        Of the logits of the plain network, of the two with plane waves, and of the Gaussian process.
+        Of the logits of `PLAIN`, `WAVES`, `OTHER_WAVES`, `ALIKE` and `POINTS`.
     width : ndarray, shape (0,)
         There are no observables that could be off.
     """
@@ -53,14 +55,20 @@ class Jury:
     def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
         self.d, self.options, self.seed = d, options, seed
         self.networks: list[Learner] = []
+        self.alike = Alike(d, options, seed)
         self.points = LabelProcess(d)
-        self.stack = Stack(JURORS)
+        self.stack = Stack(POINTS + 1)
         self.width: Array = np.empty(0)
 
     @property
     def ready(self) -> bool:
         """Whether anything has been learned."""
         return bool(self.networks)
+
+    @property
+    def whole(self) -> bool:
+        """Whether islands are known whole: what says so is that all are alike, and that is heard the most."""
+        return int(np.argmax(self.stack.weight)) == ALIKE
 
     def tell(self, rows: Rows, _: Array) -> None:
         """Note what each says of newly evaluated points, and whether they are valid."""
@@ -75,16 +83,18 @@ class Jury:
         u, t, ok = replay.lesson()
         first = not self.networks
         self.networks = self.networks or self._untrained()
-        for network, steps in zip(self.networks, self._steps(), strict=True):
-            network.train(u, t, ok, replay.batches(FIRST_STEPS if first else steps, BATCH, rng))
-        if self.stack.weight[-1] > UNHEARD * self.stack.weight.sum() or len(u) >= MORE * self.points.trained_on:
+        *steps, alike = self._steps()
+        for network, count in zip(self.networks, steps, strict=True):
+            network.train(u, t, ok, replay.batches(FIRST_STEPS if first else count, BATCH, rng))
+        self.alike.train(replay, alike, rng, heard=self.whole)
+        if self.stack.weight[POINTS] > UNHEARD * self.stack.weight.sum() or len(u) >= MORE * self.points.trained_on:
             self.points.train(u, ok, rng)
         self.stack.weigh()
 
     def _steps(self) -> NDArray[np.int64]:
         """Return how many gradient steps each network gets: more, the more it is heard."""
         # It may be that none is heard.
-        weight = self.stack.weight[:-1] + 1e-12
+        weight = self.stack.weight[:POINTS] + 1e-12
         spare = STEPS - LEAST_STEPS * len(weight)
         return np.asarray(LEAST_STEPS + spare * weight / weight.sum(), dtype=np.int64)
 
@@ -100,8 +110,9 @@ class Jury:
         return np.empty((len(u), 0)), self.stack.logit(self._testimony(u))
 
     def _testimony(self, u: Array) -> Array:
-        """Return the logit ``(n, 4)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""
+        """Return the logit ``(n, 5)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""
         logits = [network.predict(u)[1] for network in self.networks]
+        logits.append(self.alike.logit(u))
         logits.append(self.points.logit(u) if self.points.trained_on else np.zeros(len(u)))
         return bounded(np.stack(logits, axis=1))
 
@@ -109,6 +120,7 @@ class Jury:
         """Return everything learned."""
         return {
             "networks": [network.state_dict() for network in self.networks],
+            "alike": self.alike.state_dict(),
             "points": self.points.state_dict(),
             "stack": self.stack.state_dict(),
         }
@@ -119,5 +131,6 @@ class Jury:
             self.networks = self._untrained()
         for network, saved in zip(self.networks, state["networks"], strict=True):
             network.load_state_dict(saved)
+        self.alike.load_state_dict(state["alike"])
         self.points.load_state_dict(state["points"])
         self.stack.load_state_dict(state["stack"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from rayscan.learn.data import Array
 from rayscan.learn.device import pick_device
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates.edges import edges
+
+if TYPE_CHECKING:
+    from rayscan.learn.surrogates.alike_net import AlikeNet
 
 WAVES = (0, 64)
 """Plane waves of the two networks that learn side by side."""
@@ -56,12 +59,7 @@ class ObservableNet(nn.Module):
         self.outputs = outputs
         scales = bandwidth * 8.0 ** -rng.random(waves)
         self.waves = nn.Parameter(torch.from_numpy((rng.normal(size=(d, waves)) * scales).astype(np.float32)))
-        layers: list[nn.Module] = []
-        width = 2 * d + 2 * waves
-        for neurons in hidden:
-            layers += [_linear(width, neurons, math.sqrt(2), rng), nn.SiLU()]
-            width = neurons
-        self.body = nn.Sequential(*layers, _linear(width, outputs + 1, 0.1, rng))
+        self.body = perceptron(2 * d + 2 * waves, hidden, outputs + 1, rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(n, outputs + 1)``: scaled observables, and the logit of validity in the last column.
@@ -78,6 +76,15 @@ class ObservableNet(nn.Module):
         return answer
 
 
+def perceptron(inputs: int, hidden: Sequence[int], outputs: int, rng: np.random.Generator) -> nn.Sequential:
+    """Return layers of `hidden` neurons between inputs and outputs, filled with random weights."""
+    layers: list[nn.Module] = []
+    for neurons in hidden:
+        layers += [_linear(inputs, neurons, math.sqrt(2), rng), nn.SiLU()]
+        inputs = neurons
+    return nn.Sequential(*layers, _linear(inputs, outputs, 0.1, rng))
+
+
 def _linear(inputs: int, outputs: int, gain: float, rng: np.random.Generator) -> nn.Linear:
     # Filled from our own generator, because torch's default initialisation would use (and move) the global one.
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
@@ -91,17 +98,17 @@ def _linear(inputs: int, outputs: int, gain: float, rng: np.random.Generator) ->
 
 
 class Learner:
-    """An `ObservableNet` with its optimiser.
+    """A network with its optimiser.
 
     Parameters
     ----------
-    net : ObservableNet
+    net : ObservableNet or AlikeNet
     learning_rate : float
         At the start of each call of `train`; it falls to a twentieth within the call.
     device : torch.device
     """
 
-    def __init__(self, net: ObservableNet, learning_rate: float, device: torch.device) -> None:
+    def __init__(self, net: ObservableNet | AlikeNet, learning_rate: float, device: torch.device) -> None:
         self.device = device
         self.net = net.to(self.device)
         self.learning_rate = learning_rate
