@@ -60,11 +60,11 @@ def eggbox() -> Problem:
 
 
 def rings() -> Problem:
-    """Return six thin rings in two dimensions, 5 % of the square, of which only labels are told."""
+    """Return six thin rings in two dimensions, 6 % of the square, of which only labels are told."""
     centres = np.array([[0.17, 0.2], [0.5, 0.17], [0.82, 0.33], [0.3, 0.53], [0.65, 0.63], [0.25, 0.83]])
 
     def evaluate(u: Array) -> Array:
-        gap = np.linalg.norm(u[:, None] - centres, axis=2).min(axis=1, keepdims=True) - 0.13
+        gap = np.linalg.norm(u[:, None] - centres, axis=2).min(axis=1, keepdims=True) - 0.11
         return np.asarray(np.abs(gap) < 0.007, dtype=np.float64)
 
     target = Target(labels="y")
@@ -183,7 +183,7 @@ def surrogates(scans: dict[str, Followed]) -> Figure:
 def alike() -> Figure:
     """Draw islands where they are, and laid on top of each other by the middles that were learned."""
     problem = rings()
-    scan = Followed(problem, 12, 200, seed=1)
+    scan = Followed(problem, 15, 200, seed=1)
     assert isinstance(scan.method.contest, Jury)
     middle = scan.method.contest.alike.middle
     known, failed = scan.rows.u[scan.rows.valid], scan.rows.u[~scan.rows.valid]
@@ -194,9 +194,9 @@ def alike() -> Figure:
     left.legend(fontsize=8, loc="lower right", framealpha=0.9)
     for points, colour, label in ((failed, GREY, "not valid"), (known, BLUE, "valid")):
         gap, nearest = KDTree(middle).query(points)
-        near = gap < 0.2
+        near = gap < 0.18
         right.plot(*(points - middle[nearest])[near].T, ".", ms=3, color=colour, label=label)
-    right.set(xlim=(-0.2, 0.2), ylim=(-0.2, 0.2), xticks=[0], yticks=[0], title="all islands, from their middles")
+    right.set(xlim=(-0.18, 0.18), ylim=(-0.18, 0.18), xticks=[0], yticks=[0], title="all islands, from their middles")
     left.set_title(f"{len(known)} of {len(scan.rows)} points valid")
     right.legend(fontsize=8, loc="lower right", framealpha=0.9)
     return figure
