@@ -18,6 +18,7 @@ from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.learn.surrogates import contest
+from rayscan.learn.surrogates.jury import ALIKE, POINTS, WAVES, Jury
 from rayscan.target import Target
 
 Array = NDArray[np.float64]
@@ -209,6 +210,21 @@ def test_fast_collects_more_valid_points_and_covers_less() -> None:
     late = slice(400, None)
     assert fast.valid[late].mean() > even.valid[late].mean() + 0.02
     assert np.abs(ring(fast.u[fast.valid])).mean() < np.abs(ring(even.u[even.valid])).mean()
+
+
+def test_walkers_on_labels_keep_closer_to_islands_once_these_are_known_whole() -> None:
+    """Before, places of which the jury is less sure are left to them."""
+    target = Target(labels="y")
+    proposer = make(3, target, ("y",))
+    scan(proposer, lambda u: (ring(u) < 0.15).astype(float), target, ("y",), 3)
+    assert isinstance(proposer.contest, Jury)
+    fell, anywhere = [], np.random.default_rng(0).random((500, 3))
+    for heard in (WAVES, ALIKE):
+        proposer.contest.stack.weight = np.full(POINTS + 1, 0.2)
+        proposer.contest.stack.weight[heard] += 1e-6
+        fell.append(proposer._walked(anywhere).min())
+    assert fell[0] < 0
+    assert fell[1] == pytest.approx(method.EDGED / method.BLUNT * fell[0], rel=1e-3)
 
 
 def test_fast_is_refused_for_another_surrogate() -> None:

@@ -13,6 +13,7 @@ MOST = 0.5
 DOUBT = 3.0
 """Hits that what was believed before any of them counts for."""
 FORGET = 0.9
+"""What is left of all that was seen before, after one more hit: time alone says nothing of what is missed."""
 UNSEEN = 0.1
 """Probability below which a point that turns out valid is a surprise."""
 IGNORED = 0.3
@@ -36,7 +37,7 @@ class Exploration:
     Attributes
     ----------
     drawn, hits, surprise : float
-        Uniform points, valid ones among them, and those of these that came as a surprise; all fade.
+        Uniform points, valid ones among them, and those of these that came as a surprise; all fade with each hit.
     """
 
     def __init__(self, belief: float) -> None:
