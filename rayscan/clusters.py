@@ -55,6 +55,29 @@ def islands(u: Array) -> NDArray[np.int64]:
     return _without_loners(label)
 
 
+def boxes(u: Array, label: NDArray[np.int64], least: int = 1) -> tuple[Array, Array]:
+    """Return the middles ``(m, d)`` of the boxes around islands, and half their diagonals ``(m,)``.
+
+    Parameters
+    ----------
+    u : ndarray, shape (n, d)
+    label : ndarray of int, shape (n,)
+        The island of each point, negative for one that is on none.
+    least : int
+        Points that an island has to have.
+
+    Notes
+    -----
+    The middle of the box is where it is whatever part of an island has been sampled most, unlike the mean.
+    """
+    order = np.argsort(label, kind="stable")[int((label < 0).sum()) :]
+    _, first, size = np.unique(label[order], return_index=True, return_counts=True)
+    if not len(first):
+        return np.empty((0, u.shape[1])), np.empty(0)
+    low, high = (end.reduceat(u[order], first)[size >= least] for end in (np.minimum, np.maximum))
+    return (low + high) / 2, np.linalg.norm(high - low, axis=1) / 2
+
+
 def _without_loners(label: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return the labels that enough points share, numbered, and -1 for the others."""
     size = np.bincount(label)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import KDTree
 
-from rayscan.clusters import islands
+from rayscan.clusters import boxes, islands
 from rayscan.learn.data import Array
 
 MAPPED = 5000
@@ -37,13 +37,7 @@ class Islands:
         label = islands(known)
         order = np.argsort(label, kind="stable")[int((label < 0).sum()) :]
         self.points, self.label = known[order], label[order]
-        first = np.unique(self.label, return_index=True)[1]
-        self.centre: Array = np.empty((0, known.shape[1]))
-        self.radius: Array = np.empty(0)
-        if len(first):
-            low, high = np.minimum.reduceat(self.points, first), np.maximum.reduceat(self.points, first)
-            # The middle of the box is where it is whatever part of an island has been sampled most, unlike the mean.
-            self.centre, self.radius = (low + high) / 2, np.linalg.norm(high - low, axis=1) / 2
+        self.centre, self.radius = boxes(self.points, self.label)
 
     def copies(self, count: int, rng: np.random.Generator) -> Array:
         """Return up to `count` points ``(n, d)`` of islands that are moved to where none is known.

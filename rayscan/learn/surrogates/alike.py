@@ -8,21 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from rayscan.clusters import boxes as boxes_of
 from rayscan.clusters import islands
 from rayscan.learn.data import Array
+from rayscan.learn.surrogates.replay import BATCH, Replay
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
     from rayscan.learn.surrogates.alike_net import AlikeNet
     from rayscan.learn.surrogates.observable_net import Learner
-    from rayscan.learn.surrogates.replay import Replay
 
 FEWEST = 5
 """Valid points that an island has to have."""
 REACH = 1.5
 """Distance from a middle, in units of the islands' radius, up to which something is said."""
-BATCH, RATE = 256, 3.0
-"""Points of a gradient step, and the learning rate in units of the option's."""
+RATE = 3.0
+"""Learning rate in units of the option's."""
 AGAIN = 2.0
 """A network that is not heard starts anew when there are so many times more valid points."""
 PARTS, PART_STEPS = 4, 500
@@ -62,8 +63,8 @@ class Alike:
         self.d, self.options, self.seed = d, options, seed
         self.middle: Array = np.empty((0, d))
         self.radius = 0.0
-        self._boxes = self.middle
         self._net: AlikeNet | None = None
+        self._learner: Learner | None = None
         self._born = 0
 
     def train(self, replay: Replay, steps: int, rng: np.random.Generator, *, heard: bool) -> None:
@@ -81,41 +82,40 @@ class Alike:
         """
         u, _, ok = replay.lesson()
         known = u[ok == 1]
-        self._survey(known)
+        boxes = self._survey(known)
         if len(self.middle) < 2:
             return
         parts = [steps]
         if self._net is None or (not heard and len(known) >= AGAIN * self._born):
-            self.middle, self._born, parts = self._boxes.copy(), len(known), [PART_STEPS] * PARTS
+            self.middle, self._born, parts = boxes.copy(), len(known), [PART_STEPS] * PARTS
             self._net = self._untrained(2 * self.radius)
         else:
-            self._align(self._net, u, ok, rng)
+            self._align(self._net, u, ok, boxes, rng)
         for k, count in enumerate(parts):
             if k:
-                self._align(self._net, u, ok, rng)
+                self._align(self._net, u, ok, boxes, rng)
             self._net.move(2 * self.middle - 1)
+            # With an optimiser of its own each time: there may be more islands than last time.
+            self._learner = self._made_learner(self._net)
             lesson = np.where(self._reached(u)[0], ok, np.nan)
-            self._learner(self._net).train(u, np.empty((len(u), 0)), lesson, replay.batches(count, BATCH, rng))
+            self._learner.train(u, np.empty((len(u), 0)), lesson, replay.batches(count, BATCH, rng))
             self.middle = (self._net.middle.detach().cpu().double().numpy() + 1) / 2
         self._net.move(2 * self.middle - 1)
 
-    def _survey(self, valid: Array) -> None:
-        """Tell the islands of valid points ``(n, d)`` apart; those known before keep the middles learned."""
-        label = islands(valid)
-        groups = [valid[label == k] for k in range(label.max(initial=-1) + 1)]
-        low, high = (
-            np.array([end(group, axis=0) for group in groups if len(group) >= FEWEST]).reshape(-1, self.d)
-            for end in (np.min, np.max)
-        )
-        self._boxes = middle = (low + high) / 2
-        if len(middle):
-            self.radius = max(float(np.median(np.linalg.norm(high - low, axis=1))) / 2, 1e-6)
-        if len(self.middle) and len(middle):
-            gap, same = KDTree(self.middle).query(middle)
-            middle = np.where((gap < self.radius)[:, None], self.middle[same], middle)
-        self.middle = middle.copy()
+    def _survey(self, valid: Array) -> Array:
+        """Tell the islands of valid points ``(n, d)`` apart, and return the middles of their boxes ``(m, d)``.
 
-    def _align(self, net: AlikeNet, u: Array, ok: Array, rng: np.random.Generator) -> None:
+        Those known before keep the middles learned.
+        """
+        middle, radius = boxes_of(valid, islands(valid), FEWEST)
+        self.radius = max(float(np.median(radius)), 1e-6) if len(middle) else self.radius
+        known, self.middle = self.middle, middle.copy()
+        if len(known) and len(middle):
+            gap, same = KDTree(known).query(middle)
+            self.middle = np.where((gap < self.radius)[:, None], known[same], middle)
+        return middle
+
+    def _align(self, net: AlikeNet, u: Array, ok: Array, boxes: Array, rng: np.random.Generator) -> None:
         """Move the middles of some islands to where their points fit best what was learned from all."""
         within, nearest = self._reached(u)
         chosen = rng.permutation(len(self.middle))[:ALIGNED]
@@ -123,25 +123,25 @@ class Alike:
         for k in chosen:
             here = within & (nearest == k)
             inside, outside = (rng.permutation(np.flatnonzero(here & (ok == kind)))[:LOOKED_AT] for kind in (1, 0))
-            trial = self._trials(self.middle[k], rng)
+            trial = self._trials(self.middle[k], boxes, rng)
             sign = np.repeat([1.0, -1.0], [len(inside), len(outside)])
             logit = net.were(2 * trial - 1, 2 * u[np.concatenate([inside, outside])] - 1)
             wrong = np.minimum(np.logaddexp(0, -sign * logit), WRONG).sum(axis=1)
             found.append(trial[np.argmin(wrong)])
         self.middle[chosen] = found
 
-    def _trials(self, middle: Array, rng: np.random.Generator) -> Array:
-        """Return middles ``(t, d)`` to try: this one, that of the box, and some about both."""
-        box = self._boxes[np.argmin(np.linalg.norm(self._boxes - middle, axis=1))]
+    def _trials(self, middle: Array, boxes: Array, rng: np.random.Generator) -> Array:
+        """Return middles ``(t, d)`` to try: this one, that of the nearest box, and some about both."""
+        box = boxes[np.argmin(np.linalg.norm(boxes - middle, axis=1))]
         both = np.stack([middle, box])
         stride = self.radius * rng.choice(STRIDES, size=(TRIALS, 1)) / np.sqrt(self.d)
         return np.concatenate([both, both[rng.integers(2, size=TRIALS)] + stride * rng.normal(size=(TRIALS, self.d))])
 
     def logit(self, u: Array) -> Array:
         """Return the logit ``(n,)`` of validity at points ``(n, d)``; zero where nothing can be said."""
-        if self._net is None or len(self.middle) < 2:
+        if self._learner is None or len(self.middle) < 2:
             return np.zeros(len(u))
-        return np.where(self._reached(u)[0], self._learner(self._net).predict(u)[1], 0.0)
+        return np.where(self._reached(u)[0], self._learner.predict(u)[1], 0.0)
 
     def _reached(self, u: Array) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Return whether places ``(n, d)`` are within reach of an island, and the nearest one."""
@@ -153,11 +153,10 @@ class Alike:
 
         return AlikeNet(2 * self.middle - 1, radius, self.options.hidden, self.seed)
 
-    def _learner(self, net: AlikeNet) -> Learner:
+    def _made_learner(self, net: AlikeNet) -> Learner:
         from rayscan.learn.device import pick_device
         from rayscan.learn.surrogates.observable_net import Learner
 
-        # With an optimiser of its own each time: there may be more islands than last time.
         return Learner(net, RATE * self.options.learning_rate, pick_device(self.options))
 
     def state_dict(self) -> dict[str, Any]:
@@ -168,7 +167,8 @@ class Alike:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
         self.middle, self.radius = np.array(state["middle"], dtype=np.float64), float(state["radius"])
-        self._born, self._net = int(state["born"]), None
+        self._born, self._net, self._learner = int(state["born"]), None, None
         if state["net"]:
             self._net = self._untrained(float(state["net"]["radius"]))
             self._net.body.load_state_dict(state["net"]["body"])
+            self._learner = self._made_learner(self._net)

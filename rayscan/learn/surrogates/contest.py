@@ -9,7 +9,7 @@ import numpy as np
 from rayscan.learn.data import Array, Origin, Rows
 from rayscan.learn.surrogates.interpolator import NEAREST, Interpolator
 from rayscan.learn.surrogates.ladder import Ladder
-from rayscan.learn.surrogates.replay import Replay
+from rayscan.learn.surrogates.replay import BATCH, Replay
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 PLAIN, WAVES, POINTS = range(3)
 """Two networks, without and with plane waves as inputs, and an interpolation."""
 STEPS, LOSER_STEPS, FIRST_STEPS = 300, 60, 300
-BATCH = 256
 CLEAR = 1.5
 """A surrogate that errs so many times more than the best is behind."""
 MORE = 1.25

@@ -11,7 +11,7 @@ from rayscan.learn.data import Array, Rows
 from rayscan.learn.surrogates.alike import Alike
 from rayscan.learn.surrogates.contest import MORE
 from rayscan.learn.surrogates.label_process import LabelProcess
-from rayscan.learn.surrogates.replay import Replay
+from rayscan.learn.surrogates.replay import BATCH, Replay
 from rayscan.learn.surrogates.stack import Stack, bounded
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ PLAIN, WAVES, OTHER_WAVES, ALIKE, POINTS = range(5)
 """Three networks, two of them with plane waves as inputs, one of islands that are alike, and an interpolation."""
 FIRST_STEPS, STEPS, LEAST_STEPS = 300, 400, 40
 """Of each network at first, of all together afterwards, and of one that is not heard."""
-BATCH = 256
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
 UNHEARD = 0.1

@@ -9,6 +9,9 @@ from rayscan.learn.data import Array, History, Rows
 from rayscan.learn.surrogates.ladder import ENOUGH, Ladder
 from rayscan.target import Target
 
+BATCH = 256
+"""Points of a gradient step."""
+
 
 class Replay:
     """The points so far, a bounded number of them, and the minibatches drawn from them.
