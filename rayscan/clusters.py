@@ -51,7 +51,9 @@ def islands(u: Array) -> NDArray[np.int64]:
     cut = float(np.exp((merged[widest] + merged[widest + 1]) / 2))
     gap, near = KDTree(some).query(u)
     label = fcluster(tree, cut, "distance")[near]
-    label[gap > cut] = 0
+    # What was not linked and is far from all that was may be anywhere: each for itself.
+    far = np.flatnonzero(gap > cut)
+    label[far] = label.max() + 1 + np.arange(len(far))
     return _without_loners(label)
 
 

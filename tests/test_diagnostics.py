@@ -66,6 +66,18 @@ def test_islands_are_told_apart_by_the_widest_gap(n):
     assert (label < 0).mean() < 0.02
 
 
+def test_lone_points_that_were_not_looked_at_are_on_no_island():
+    """Of more points than are linked, those far from all others do not make an island of their own together."""
+    u, _ = arcs(2 * LINKED)
+    seen = np.linspace(0, len(u) + 3, LINKED).astype(int)
+    unseen = np.setdiff1d(np.arange(1, len(u)), seen)[[10, 500, 1000, 1500]]
+    lonely = np.array([[0.02, 0.98], [0.98, 0.6], [0.02, 0.6], [0.98, 0.98]])
+    u = np.insert(u, unseen - np.arange(4), lonely, axis=0)
+    alone = np.flatnonzero((u[:, None] == lonely).all(axis=2).any(axis=1))
+    assert not np.isin(alone, seen).any()
+    assert (told_apart(u)[alone] == -1).all()
+
+
 @pytest.mark.parametrize("u", [np.empty((0, 2)), np.full((9, 2), 0.5), np.random.default_rng(0).random((500, 2))])
 def test_what_hangs_together_is_one_island_at_most(u):
     """There is no gap: points are on it, or on none."""
