@@ -25,7 +25,7 @@ from rayscan.learn.data import Array
 from rayscan.learn.moves.chains import Chains
 from rayscan.learn.moves.hops import Hops
 from rayscan.learn.moves.islands import Islands
-from rayscan.learn.surrogates import contest, interpolator, observable_net
+from rayscan.learn.surrogates import contest, interpolator, learner
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.interpolator import Interpolator
 from rayscan.learn.surrogates.ladder import Ladder
@@ -122,9 +122,7 @@ ABLATIONS: dict[str, Ablation] = {
     "plain": Ablation("the network without plane waves", (losing(contest.PLAIN),)),
     "points": Ablation("the Gaussian process", ((Interpolator, "train", unlearned),)),
     "networks": Ablation("networks that may drive", (losing(*NETWORKS),)),
-    "edges": Ablation(
-        "stretched coordinates", ((interpolator, "edges", unstretched), (observable_net, "edges", unstretched))
-    ),
+    "edges": Ablation("stretched coordinates", ((interpolator, "edges", unstretched), (learner, "edges", unstretched))),
     "level": Ablation("provisional levels", ((Ladder, "update", update_without_levels),)),
     "cold": Ablation("warm starts: trained from scratch", ((Contest, "train", train_from_scratch),)),
     "width": Ablation("width from errors of predictions", ((Contest, "_uncertainty", any_width),)),

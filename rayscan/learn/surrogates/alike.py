@@ -16,7 +16,7 @@ from rayscan.learn.surrogates.replay import BATCH, Replay
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
     from rayscan.learn.surrogates.alike_net import AlikeNet
-    from rayscan.learn.surrogates.observable_net import Learner
+    from rayscan.learn.surrogates.learner import Learner
 
 FEWEST = 5
 """Valid points that an island has to have."""
@@ -155,7 +155,7 @@ class Alike:
 
     def _made_learner(self, net: AlikeNet) -> Learner:
         from rayscan.learn.device import pick_device
-        from rayscan.learn.surrogates.observable_net import Learner
+        from rayscan.learn.surrogates.learner import Learner
 
         return Learner(net, RATE * self.options.learning_rate, pick_device(self.options))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rayscan.learn.data import Array
-from rayscan.learn.surrogates.observable_net import perceptron
+from rayscan.learn.surrogates.perceptron import perceptron
 
 SLOWLY = 0.1
 """How far a middle moves when its weight moves by one, in units of the islands' radius."""

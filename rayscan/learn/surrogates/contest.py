@@ -13,7 +13,7 @@ from rayscan.learn.surrogates.replay import BATCH, Replay
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
-    from rayscan.learn.surrogates.observable_net import Learner
+    from rayscan.learn.surrogates.learner import Learner
 
 PLAIN, WAVES, POINTS = range(3)
 """Two networks, without and with plane waves as inputs, and an interpolation."""
@@ -96,7 +96,7 @@ class Contest:
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, those behind less than the others; then choose the driver."""
-        from rayscan.learn.surrogates.observable_net import make_learners
+        from rayscan.learn.surrogates.learner import make_learners
 
         u, t, ok = replay.lesson()
         behind = self._behind()
@@ -170,7 +170,7 @@ class Contest:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        from rayscan.learn.surrogates.observable_net import make_learners
+        from rayscan.learn.surrogates.learner import make_learners
 
         if state["networks"]:
             self.networks = make_learners(self.d, self.ladder.outputs, self.options, self.seed)

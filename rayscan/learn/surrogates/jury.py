@@ -16,7 +16,7 @@ from rayscan.learn.surrogates.stack import Stack, bounded
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
-    from rayscan.learn.surrogates.observable_net import Learner
+    from rayscan.learn.surrogates.learner import Learner
 
 PLAIN, WAVES, OTHER_WAVES, ALIKE, POINTS = range(5)
 """Three networks, two of them with plane waves as inputs, one of islands that are alike, and an interpolation."""
@@ -98,7 +98,7 @@ class Jury:
         return np.asarray(LEAST_STEPS + spare * weight / weight.sum(), dtype=np.int64)
 
     def _untrained(self) -> list[Learner]:
-        from rayscan.learn.surrogates.observable_net import WAVES, make_learners
+        from rayscan.learn.surrogates.learner import WAVES, make_learners
 
         both = make_learners(self.d, 0, self.options, self.seed, bandwidth=BANDWIDTH)
         other = make_learners(self.d, 0, self.options, [self.seed, 1], waves=WAVES[1:], bandwidth=BANDWIDTH)
