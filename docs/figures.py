@@ -20,6 +20,7 @@ from rayscan.constraints import Above, Window
 from rayscan.diagnostics import diagnose
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Rows
+from rayscan.learn.islands import Islands
 from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates.jury import Jury
@@ -157,7 +158,7 @@ def hops() -> Figure:
     scan = Followed(problem, 6, 250, seed=2)
     figure, (axes,) = _panels(1, 1, (4.6, 4.4))
     known = scan.rows.u[scan.rows.valid]
-    jumps = scan.method.hops.propose(known, np.empty((0, 2)), 120, np.random.default_rng(0))
+    jumps = scan.method.hops.propose(Islands(known), np.empty((0, 2)), 120, np.random.default_rng(0))
     hit = problem.valid(jumps)
     _region(axes, problem, 401)
     axes.plot(*known.T, ".", ms=5, color=BLUE, label="known valid points")

@@ -20,11 +20,12 @@ from rayscan.store.run_directory import RunDirectory
 
 Array = NDArray[np.float64]
 
-# The Okabe-Ito palette, which colour-blind readers can tell apart.
+# The Okabe-Ito palette and a further colour, which colour-blind readers can tell apart.
 VALID, INVALID, DARK = "#0072B2", "#B8B8B8", "#333333"
 ORIGIN_COLOURS = {
     "given": "#000000", "initial": "#999999", "uniform": "#E69F00", "map": "#0072B2", "local": "#009E73",
     "chain": "#CC79A7", "growth": "#D55E00", "audit": "#56B4E9", "fork": "#F0E442",
+    "transplant": "#882255",
 }  # fmt: skip
 CONFIDENCES = (0.68, 0.95)
 MAX_DRAWN = 20_000

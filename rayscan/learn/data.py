@@ -29,6 +29,7 @@ class Origin(enum.IntEnum):
     GROWTH = 6
     AUDIT = 7
     FORK = 8
+    TRANSPLANT = 9
 
     @property
     def label(self) -> str:

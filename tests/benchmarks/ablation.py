@@ -22,9 +22,11 @@ import numpy as np
 
 from rayscan.learn.coverage import candidates, method
 from rayscan.learn.data import Array
+from rayscan.learn.islands import Islands
+from rayscan.learn.moves import copies
+from rayscan.learn.moves import hops as hopping
 from rayscan.learn.moves.chains import Chains
 from rayscan.learn.moves.hops import Hops
-from rayscan.learn.moves.islands import Islands
 from rayscan.learn.surrogates import contest, interpolator, learner
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.interpolator import Interpolator
@@ -110,9 +112,9 @@ def any_width(self: Contest) -> Array:
     return np.full(len(self.ladder.goal), contest.NEUTRAL)
 
 
-def no_copies(self: Islands, count: int, rng: np.random.Generator) -> Array:
+def no_copies(islands: Islands, count: int, rng: np.random.Generator) -> Array:
     """Return no point."""
-    return np.empty((0, self.points.shape[1]))
+    return np.empty((0, islands.u.shape[1]))
 
 
 NETWORKS = (contest.PLAIN, contest.WAVES)
@@ -132,7 +134,8 @@ ABLATIONS: dict[str, Ablation] = {
     "crowded": Ablation("leaving out near repetitions", ((candidates, "CROWDED", 0.0),)),
     "look": Ablation("the second look", ((SecondLook, "ready", False),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
-    "islands": Ablation("hops of whole islands", ((Islands, "copies", no_copies),)),
+    "islands": Ablation("hops of whole islands", ((hopping, "copies", no_copies),)),
+    "crossings": Ablation("copies to where no known way leads", ((copies, "CROSSED", 0.0),)),
     "audit": Ablation("the audit", ((method, "AUDIT_SHARE", 0.0),)),
     "uniform": Ablation("the uniform share", options={"random_share": 0.0}),
 }

@@ -18,7 +18,7 @@ from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.learn.surrogates import contest
-from rayscan.learn.surrogates.jury import ALIKE, POINTS, WAVES, Jury
+from rayscan.learn.surrogates.jury import ALIKE, BLUNT, EDGED, POINTS, WAVES, Jury
 from rayscan.target import Target
 
 Array = NDArray[np.float64]
@@ -224,7 +224,7 @@ def test_walkers_on_labels_keep_closer_to_islands_once_these_are_known_whole() -
         proposer.contest.stack.weight[heard] += 1e-6
         fell.append(proposer._walked(anywhere).min())
     assert fell[0] < 0
-    assert fell[1] == pytest.approx(method.EDGED / method.BLUNT * fell[0], rel=1e-3)
+    assert fell[1] == pytest.approx(EDGED / BLUNT * fell[0], rel=1e-3)
 
 
 def test_fast_is_refused_for_another_surrogate() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rayscan.learn.data import Array
+from rayscan.learn.islands import Islands
 from rayscan.learn.moves.hops import LEAST, Hops
 from rayscan.learn.moves.spread import nearest_distance
 
@@ -20,7 +21,7 @@ def test_hops_carry_a_pattern_on_to_the_next_island() -> None:
     known = islands(200, [0.2, 0.4, 0.6], rng)
     hops = Hops()
     hops.survey(known)
-    trial = hops.propose(known, np.empty((0, 2)), 400, rng)
+    trial = hops.propose(Islands(known), np.empty((0, 2)), 400, rng)
     beyond = (np.abs(trial - 0.8) < 0.03).all(axis=1)
     assert beyond.sum() > 20
     assert (nearest_distance(trial, known) > hops.reach).all()

@@ -1,66 +1,53 @@
-"""Whole islands, moved to where others like them would be."""
+"""Known valid points, told apart by island."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from rayscan.learn.data import Array
-from rayscan.learn.moves.hops import Hops
-from rayscan.learn.moves.islands import MAPPED, Islands
+from rayscan.learn.islands import Islands
+from rayscan.learn.surrogates.ladder import Ladder
+from rayscan.learn.surrogates.replay import Replay
+from rayscan.target import Target
 
-CENTRES = np.array([[0.15, 0.15], [0.5, 0.15], [0.15, 0.5], [0.5, 0.5], [0.85, 0.15], [0.15, 0.85]])
-MISSING = np.array([[0.85, 0.5], [0.5, 0.85], [0.85, 0.85]])
-RADIUS, WIDTH = 0.1, 0.004
+from .conftest import make_rows
 
-
-def rings(n: int, centres: Array, rng: np.random.Generator) -> Array:
-    """Return points ``(n, 2)`` on thin rings, more of them on the right of each than on the left."""
-    angle = np.pi * rng.normal(scale=0.5, size=n)
-    radius = RADIUS + WIDTH * (2 * rng.random(n) - 1)
-    return centres[rng.integers(len(centres), size=n)] + radius[:, None] * np.column_stack(
-        [np.cos(angle), np.sin(angle)]
-    )
+CENTRES = np.array([[0.2, 0.2], [0.8, 0.3], [0.4, 0.8]])
 
 
-def on_a_ring(u: Array, centres: Array) -> Array:
-    """Whether points ``(n, 2)`` are on a ring, twice as thick, about one of the centres."""
-    gap = np.linalg.norm(u[:, None] - centres, axis=2) - RADIUS
-    return np.abs(gap).min(axis=1) < 2 * WIDTH
+def squares(n: int) -> np.ndarray:
+    """Return points ``(3 n, 2)`` in small squares, one after the other."""
+    away = 0.1 * (np.random.default_rng(0).random((3, n, 2)) - 0.5)
+    return np.asarray((CENTRES[:, None] + away).reshape(-1, 2))
 
 
-@pytest.mark.parametrize("n", [600, 4 * MAPPED])
-def test_copies_fall_onto_the_missing_ones_of_a_lattice(n: int) -> None:
-    """However unevenly the known ones were sampled; few are led astray by the centres of fragments."""
-    rng = np.random.default_rng(0)
-    islands = Islands(rings(n, CENTRES, rng))
-    copies = islands.copies(4000, rng)
-    assert len(copies) > 200
-    assert on_a_ring(copies, CENTRES).mean() < 0.2
-    assert on_a_ring(copies, MISSING).mean() > 0.5
+def test_a_place_is_on_the_island_of_the_nearest_point() -> None:
+    """Of a lone point, on none; and on none where nothing is known."""
+    islands = Islands(np.concatenate([squares(100), [[0.95, 0.95]]]))
+    on = islands.of(np.concatenate([CENTRES + 0.06, [[0.9, 0.9]]]))
+    assert on.tolist() == [islands.label[0], islands.label[100], islands.label[200], -1]
+    assert len(set(on)) == 4
+    assert Islands(np.empty((0, 2))).of(CENTRES).tolist() == [-1, -1, -1]
 
 
-def test_some_copies_go_where_no_known_way_leads() -> None:
-    """The only way between two islands leads from either to the other, or out of the cube."""
-    rng = np.random.default_rng(0)
-    known, others = np.array([[0.2, 0.3], [0.7, 0.8]]), np.array([[0.2, 0.8], [0.7, 0.3]])
-    copies = Islands(rings(400, known, rng)).copies(4000, rng)
-    assert len(copies) > 50
-    assert on_a_ring(copies, others).mean() > 0.5
+def test_boxes_are_in_the_order_of_the_labels() -> None:
+    """Small islands can be left out."""
+    islands = Islands(np.concatenate([squares(100), np.full((4, 2), 0.95) + 0.001 * np.arange(4)[:, None]]))
+    middle, radius = islands.boxes()
+    for k in range(3):
+        label = islands.label[100 * k]
+        assert np.abs(middle[label] - CENTRES[k]).max() < 0.01
+        assert 0.06 < radius[label] < 0.08
+    assert len(middle) == 4
+    assert len(islands.boxes(5)[0]) == 3
 
 
-def test_hops_are_half_copies_where_islands_repeat() -> None:
-    """Three points of different islands hardly ever give a place on a thin ring, and copies do."""
-    rng = np.random.default_rng(0)
-    known = rings(600, CENTRES, rng)
-    hops = Hops()
-    hops.survey(known)
-    trial = hops.propose(known, np.empty((0, 2)), 200, rng)
-    assert len(trial) == 200
-    assert 0.25 < on_a_ring(trial, MISSING).mean() < 0.75
-
-
-@pytest.mark.parametrize("known", [np.empty((0, 3)), np.full((2, 3), 0.5), np.random.default_rng(0).random((300, 3))])
-def test_one_island_or_none_has_no_copies(known: Array) -> None:
-    """There is no way to move by."""
-    assert Islands(known).copies(100, np.random.default_rng(0)).shape == (0, 3)
+def test_a_replay_tells_islands_apart_once_for_the_same_points() -> None:
+    """And anew for more of them."""
+    target = Target(labels="y")
+    replay = Replay(2, target, Ladder(target, ["y"]))
+    replay.add(make_rows(squares(50), np.ones(150), target))
+    first = replay.islands
+    assert replay.islands is first
+    assert len(first.u) == 150
+    replay.add(make_rows(np.full((10, 2), 0.5), np.arange(10) % 2, target))
+    assert len(replay.islands.u) == 155

@@ -103,6 +103,20 @@ def test_promises_that_were_not_kept_lower_all_that_is_promised(monkeypatch: pyt
     assert expit(made.predict(u)[1]) == pytest.approx(np.full(1000, share), abs=0.03)
 
 
+def test_contested_is_what_islands_alike_claim_and_the_jury_denies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what all believe, nor what it is not sure of itself; and nothing before anything is learned."""
+    monkeypatch.setattr(jury, "FIRST_STEPS", 5)
+    assert not Jury(2, OPTIONS, 0).contested(np.full((3, 2), 0.5)).any()
+    made = learned(100)
+    monkeypatch.setattr(made.alike, "logit", lambda u: 16 * u[:, 0] - 8)
+    for network in made.networks:
+        monkeypatch.setattr(network, "predict", lambda u: (np.empty((len(u), 0)), 16 * u[:, 1] - 8))
+    monkeypatch.setattr(made.points, "logit", lambda u: 16 * u[:, 1] - 8)
+    u = np.array([[0.9, 0.1], [0.9, 0.9], [0.1, 0.1], [0.52, 0.1]])
+    assert made.contested(u).tolist() == [True, False, False, False]
+    assert made.contested(u[:0]).tolist() == []
+
+
 def test_a_restored_jury_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """State out and in."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 20)

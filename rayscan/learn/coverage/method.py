@@ -16,10 +16,12 @@ from rayscan.learn.coverage.candidates import Candidates
 from rayscan.learn.coverage.exploration import Exploration
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
+from rayscan.learn.islands import Islands
 from rayscan.learn.moves.chains import Chains
 from rayscan.learn.moves.growth import Growth
 from rayscan.learn.moves.hops import Hops
 from rayscan.learn.moves.spread import sparse_points
+from rayscan.learn.moves.transplants import Transplants
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.jury import Jury
 from rayscan.learn.surrogates.ladder import Ladder
@@ -32,13 +34,6 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 WALKERS = 1000
-SHARPNESS, BLUNT, EDGED = 10.0, 2.0, 4.0
-"""How fast the chains' density falls where the surrogate is less sure: of observables; of labels alone; and of labels
-where islands are known whole.
-
-A probability that was learned from labels has its own slope at the rim. Made too steep, it would empty the rim, and the
-walkers would dig in the parts of islands that are known instead of following these on.
-"""
 SURE = 0.95
 STRICTNESS = 4.0
 """How fast the share of candidates that are kept falls where a second look is less sure."""
@@ -100,15 +95,16 @@ class CoverageProposer:
         self.candidates = Candidates(d)
         self.hops = Hops()
         self.growth = Growth()
+        self.transplants = Transplants()
         # A classifier cannot know of what it has not seen; observables point the way to it.
-        self.exploration = Exploration(belief=0.0 if self.ladder.outputs else 1.0)
+        self.exploration = Exploration(d, belief=0.0 if self.ladder.outputs else 1.0)
         self.audit = Audit(d)
         self._begin()
         self._sure = 0.0
         self._asked = self._draws = 0
         self.initial = InitialDesign(d, options, seed)
         self._known: Array = np.empty((0, d))
-        self._valid: Array = np.empty((0, d))
+        self._islands = Islands(np.empty((0, d)))
         self._dead: Array = np.empty((0, d))
 
     # -- rows in ------------------------------------------------------------------------------------------------
@@ -121,10 +117,12 @@ class CoverageProposer:
         hopped, proposed = rows.origin == Origin.LOCAL, rows.origin == Origin.CHAIN
         self.hops.learn(rows.u[hopped], rows.valid[hopped], self._valid)
         self.hops.compare(rows.u[proposed], rows.valid[proposed], self._valid)
+        self.transplants.learn(rows.valid[rows.origin == Origin.TRANSPLANT])
         self.growth.learn(rows.valid[rows.origin == Origin.GROWTH], rows.valid[proposed])
         blind = (rows.origin == Origin.UNIFORM) & np.isfinite(rows.score)
         hits = blind & rows.valid
-        self.exploration.learn(int(blind.sum()), rows.score[hits], self.hops.outside(rows.u[hits], self._valid))
+        outside = self.hops.outside(rows.u[hits], self._valid)
+        self.exploration.learn(int(blind.sum()), rows.u[hits], rows.score[hits], outside)
         self.replay.add(rows)
         constrained = rows.observables[:, self.ladder.columns]
         if self.ladder.grade(constrained, rows.likelihood):
@@ -164,14 +162,20 @@ class CoverageProposer:
             self.second_look.survey(self.replay, rng)
         self._survey()
         self.hops.survey(self._valid)
+        self.exploration.survey(self._islands)
         self._restart(rng)
         self.audit.fit(self._valid, rng)
         self.candidates.clear()
 
     def _survey(self) -> None:
         rows = self.replay.rows
-        self._valid = rows.u[rows.valid]
-        self._dead = rows.u[(rows.origin == Origin.LOCAL) & ~rows.valid]
+        self._islands = self.replay.islands
+        self._dead = rows.u[np.isin(rows.origin, (Origin.LOCAL, Origin.TRANSPLANT)) & ~rows.valid]
+
+    @property
+    def _valid(self) -> Array:
+        """The known valid points ``(n, d)`` at the last refit."""
+        return self._islands.u
 
     def _restart(self, rng: np.random.Generator) -> None:
         if not self.ladder.outputs:
@@ -207,12 +211,7 @@ class CoverageProposer:
 
     def _walked(self, u: Array) -> Array:
         """Return the chains' log density: flat where the surrogate is as sure as it gets, falling fast below."""
-        return self._sharpness() * np.minimum(self._log_p(u) - self._sure, 0.0)
-
-    def _sharpness(self) -> float:
-        if isinstance(self.contest, Jury):
-            return EDGED if self.contest.whole else BLUNT
-        return SHARPNESS
+        return self.contest.sharpness * np.minimum(self._log_p(u) - self._sure, 0.0)
 
     # -- points out ---------------------------------------------------------------------------------------------
 
@@ -264,11 +263,22 @@ class CoverageProposer:
     def _all_guided(self, n: int, taken: Array, rng: np.random.Generator) -> dict[Origin, Array]:
         """Return `n` points by what proposed them."""
         count = 0 if self.fast else rng.binomial(n, self.hops.share)
-        hops = self.hops.propose(self._valid, self._dead, count, rng)
-        steps = rng.binomial(n - len(hops), self.growth.share)
+        hops = self.hops.propose(self._islands, self._dead, count, rng)
+        moved = self._transplanted(n - len(hops), rng)
+        steps = rng.binomial(n - len(hops) - len(moved), self.growth.share)
         grown = self.growth.propose(self._valid, self.replay.u[~self.replay.valid], steps, rng)
-        walked = self._guided(n - len(hops) - len(grown), np.concatenate([taken, hops, grown]), rng)
-        return {Origin.LOCAL: hops, Origin.GROWTH: grown, Origin.CHAIN: walked}
+        placed = [hops, moved, grown]
+        walked = self._guided(n - sum(map(len, placed)), np.concatenate([taken, *placed]), rng)
+        return {Origin.LOCAL: hops, Origin.TRANSPLANT: moved, Origin.GROWTH: grown, Origin.CHAIN: walked}
+
+    def _transplanted(self, n: int, rng: np.random.Generator) -> Array:
+        """Return some of `n` points ``(k, d)`` by which the word of islands alike is tested."""
+        if self.fast or not isinstance(self.contest, Jury):
+            return np.empty((0, self.d))
+        return self.transplants.propose(
+            self._islands, self.contest.alike.middle, self._dead, self.hops.reach, self.contest.contested,
+            rng.binomial(n, self.transplants.share), rng,
+        )  # fmt: skip
 
     def _guided(self, n: int, taken: Array, rng: np.random.Generator) -> Array:
         if not n:
@@ -341,6 +351,7 @@ class CoverageProposer:
             "chains": self.chains.state_dict(),
             "hops": self.hops.state_dict(),
             "growth": self.growth.state_dict(),
+            "transplants": self.transplants.state_dict(),
             "exploration": self.exploration.state_dict(),
             "audit": self.audit.state_dict(),
             "sure": self._sure,
@@ -359,6 +370,7 @@ class CoverageProposer:
         self.chains.load_state_dict(state["chains"])
         self.hops.load_state_dict(state["hops"])
         self.growth.load_state_dict(state["growth"])
+        self.transplants.load_state_dict(state["transplants"])
         self.exploration.load_state_dict(state["exploration"])
         self.audit.load_state_dict(state["audit"])
         self.replay = Replay(self.d, self.target, self.ladder)

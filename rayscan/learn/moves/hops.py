@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
-from rayscan.learn.moves.islands import Islands
-from rayscan.learn.moves.spread import nearest_distance, sparse_points
+from rayscan.learn.islands import Islands
+from rayscan.learn.moves.copies import copies
+from rayscan.learn.moves.spread import in_new_territory, nearest_distance, sparse_points
 
 LEAST, MOST = 0.005, 0.4
 TRIPLES = 4000
@@ -40,7 +41,6 @@ class Hops:
         self.tried, self.found = 10.0, 0.5
         self.opened, self.walked = [10.0, 10.0], [1.0, 0.0]
         self.reach = 0.0
-        self._mapped: tuple[Array, Islands] | None = None
 
     @property
     def share(self) -> float:
@@ -78,32 +78,16 @@ class Hops:
         """Return which of the points ``(n, d)`` lie in other territory than the `known` valid points."""
         return nearest_distance(u, known) > FAR * self.reach
 
-    def propose(self, known: Array, dead: Array, count: int, rng: np.random.Generator) -> Array:
+    def propose(self, islands: Islands, dead: Array, count: int, rng: np.random.Generator) -> Array:
         """Return up to `count` hops ``(n, d)`` from known valid points, away from places known to be `dead`."""
+        known = islands.u
         if len(known) < 4 or not count:
             return np.empty((0, known.shape[1]))
-        valid, failed = KDTree(known), KDTree(dead) if len(dead) else None
-        copies = self._fresh(self._islands(known).copies(TRIPLES, rng), valid, failed)
-        copies = copies[rng.permutation(len(copies))[: (count + 1) // 2]]
-        steps = self._fresh(_triples(known, valid, rng), valid, failed)
-        steps = steps[rng.permutation(len(steps))[: count - len(copies)]]
-        return np.concatenate([copies, steps])
-
-    def _islands(self, known: Array) -> Islands:
-        # The same array as long as nothing new has been surveyed, and telling islands apart takes a while.
-        if self._mapped is None or self._mapped[0] is not known:
-            self._mapped = known, Islands(known)
-        return self._mapped[1]
-
-    def _fresh(self, trial: Array, valid: KDTree, failed: KDTree | None) -> Array:
-        """Return those of the trials ``(n, d)`` that end in new territory."""
-        gap, _ = valid.query(trial)
-        new = gap > self.reach
-        if failed is not None:
-            # As many failed trials as there are lie nearer than the valid points: not worth another.
-            new &= failed.query(trial)[0] > np.minimum(gap, self.reach)
-        fresh: Array = trial[new]
-        return fresh
+        copied = in_new_territory(copies(islands, TRIPLES, rng), islands.tree, dead, self.reach)
+        copied = copied[rng.permutation(len(copied))[: (count + 1) // 2]]
+        steps = in_new_territory(_triples(known, islands.tree, rng), islands.tree, dead, self.reach)
+        steps = steps[rng.permutation(len(steps))[: count - len(copied)]]
+        return np.concatenate([copied, steps])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""

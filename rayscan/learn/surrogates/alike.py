@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from rayscan.clusters import boxes as boxes_of
-from rayscan.clusters import islands
 from rayscan.learn.data import Array
+from rayscan.learn.islands import Islands
+from rayscan.learn.surrogates.alignment import Surroundings, align
 from rayscan.learn.surrogates.replay import BATCH, Replay
 
 if TYPE_CHECKING:
@@ -28,12 +28,6 @@ AGAIN = 2.0
 """A network that is not heard starts anew when there are so many times more valid points."""
 PARTS, PART_STEPS = 4, 500
 """Of the training of a new network; islands are aligned before each part."""
-ALIGNED, TRIALS = 12, 60
-"""Islands that are aligned at a time, and the middles that are tried for each."""
-STRIDES = (0.05, 0.15, 0.4)
-"""How far away these are, in units of the radius."""
-LOOKED_AT, WRONG = 120, 6.0
-"""Points of either kind by which a middle is judged, and the loss at which any point is as wrong as can be."""
 
 
 class Alike:
@@ -80,14 +74,14 @@ class Alike:
         heard : bool
             Whether the network has been worth listening to.
         """
-        u, _, ok = replay.lesson()
-        known = u[ok == 1]
-        boxes = self._survey(known)
+        u, ok = replay.u, replay.labels()
+        valid = int((ok == 1).sum())
+        boxes = self._survey(replay.islands)
         if len(self.middle) < 2:
             return
         parts = [steps]
-        if self._net is None or (not heard and len(known) >= AGAIN * self._born):
-            self.middle, self._born, parts = boxes.copy(), len(known), [PART_STEPS] * PARTS
+        if self._net is None or (not heard and valid >= AGAIN * self._born):
+            self.middle, self._born, parts = boxes.copy(), valid, [PART_STEPS] * PARTS
             self._net = self._untrained(2 * self.radius)
         else:
             self._align(self._net, u, ok, boxes, rng)
@@ -102,12 +96,12 @@ class Alike:
             self.middle = (self._net.middle.detach().cpu().double().numpy() + 1) / 2
         self._net.move(2 * self.middle - 1)
 
-    def _survey(self, valid: Array) -> Array:
-        """Tell the islands of valid points ``(n, d)`` apart, and return the middles of their boxes ``(m, d)``.
+    def _survey(self, islands: Islands) -> Array:
+        """Take over the islands known so far, and return the middles of their boxes ``(m, d)``.
 
         Those known before keep the middles learned.
         """
-        middle, radius = boxes_of(valid, islands(valid), FEWEST)
+        middle, radius = islands.boxes(FEWEST)
         self.radius = max(float(np.median(radius)), 1e-6) if len(middle) else self.radius
         known, self.middle = self.middle, middle.copy()
         if len(known) and len(middle):
@@ -116,26 +110,16 @@ class Alike:
         return middle
 
     def _align(self, net: AlikeNet, u: Array, ok: Array, boxes: Array, rng: np.random.Generator) -> None:
-        """Move the middles of some islands to where their points fit best what was learned from all."""
+        """Move the middles of some islands to where their points suit best what was learned from all."""
         within, nearest = self._reached(u)
-        chosen = rng.permutation(len(self.middle))[:ALIGNED]
-        found = []
-        for k in chosen:
-            here = within & (nearest == k)
-            inside, outside = (rng.permutation(np.flatnonzero(here & (ok == kind)))[:LOOKED_AT] for kind in (1, 0))
-            trial = self._trials(self.middle[k], boxes, rng)
-            sign = np.repeat([1.0, -1.0], [len(inside), len(outside)])
-            logit = net.were(2 * trial - 1, 2 * u[np.concatenate([inside, outside])] - 1)
-            wrong = np.minimum(np.logaddexp(0, -sign * logit), WRONG).sum(axis=1)
-            found.append(trial[np.argmin(wrong)])
-        self.middle[chosen] = found
-
-    def _trials(self, middle: Array, boxes: Array, rng: np.random.Generator) -> Array:
-        """Return middles ``(t, d)`` to try: this one, that of the nearest box, and some about both."""
-        box = boxes[np.argmin(np.linalg.norm(boxes - middle, axis=1))]
-        both = np.stack([middle, box])
-        stride = self.radius * rng.choice(STRIDES, size=(TRIALS, 1)) / np.sqrt(self.d)
-        return np.concatenate([both, both[rng.integers(2, size=TRIALS)] + stride * rng.normal(size=(TRIALS, self.d))])
+        order = rng.permutation(np.flatnonzero(within))
+        inside, outside = (order[ok[order] == kind] for kind in (1, 0))
+        about = [
+            Surroundings(net, u[inside[nearest[inside] == k]], u[outside[nearest[outside] == k]])
+            for k in range(len(self.middle))
+        ]
+        offset = u[inside] - self.middle[nearest[inside]]
+        self.middle = align(self.middle, boxes, about, offset, self.radius, rng)
 
     def logit(self, u: Array) -> Array:
         """Return the logit ``(n,)`` of validity at points ``(n, d)``; zero where nothing can be said."""

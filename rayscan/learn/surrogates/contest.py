@@ -50,6 +50,9 @@ class Contest:
         Of each surrogate, of predictions made before the points were evaluated; the recent ones.
     """
 
+    sharpness = 10.0
+    """How fast the density of walkers should fall where the driver is less sure."""
+
     def __init__(self, d: int, ladder: Ladder, options: LearnOptions, seed: int) -> None:
         self.d, self.ladder, self.options, self.seed = d, ladder, options, seed
         self.networks: list[Learner] = []

@@ -24,6 +24,14 @@ FIRST_STEPS, STEPS, LEAST_STEPS = 300, 400, 40
 """Of each network at first, of all together afterwards, and of one that is not heard."""
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
+BLUNT, EDGED = 2.0, 4.0
+"""How fast the density of walkers falls where the jury is less sure, and where islands are known whole.
+
+A probability that was learned from labels has its own slope at the rim. Made too steep, it would empty the rim, and the
+walkers would dig in the parts of islands that are known instead of following these on.
+"""
+CONTESTED = 1.0
+"""Logit above which a place that the others deny is worth a test."""
 UNHEARD = 0.1
 """A Gaussian process with less than this share of the weight is made anew as one that is behind in a `Contest` is."""
 
@@ -63,6 +71,11 @@ class Jury:
     def ready(self) -> bool:
         """Whether anything has been learned."""
         return bool(self.networks)
+
+    @property
+    def sharpness(self) -> float:
+        """How fast the density of walkers should fall where the jury is less sure."""
+        return EDGED if self.whole else BLUNT
 
     @property
     def whole(self) -> bool:
@@ -107,6 +120,13 @@ class Jury:
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return no quantities ``(n, 0)`` and the logit of validity ``(n,)`` at points ``(n, d)``."""
         return np.empty((len(u), 0)), self.stack.logit(self._testimony(u))
+
+    def contested(self, u: Array) -> NDArray[np.bool_]:
+        """Return at which places ``(n, d)`` islands alike say what the jury as a whole denies ``(n,)``."""
+        if not len(u) or not self.ready:
+            return np.zeros(len(u), dtype=np.bool_)
+        said = self._testimony(u)
+        return np.asarray((said[:, ALIKE] > CONTESTED) & (self.stack.logit(said) < 0))
 
     def _testimony(self, u: Array) -> Array:
         """Return the logit ``(n, 5)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""

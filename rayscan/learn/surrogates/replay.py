@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.learn.data import Array, History, Rows
+from rayscan.learn.islands import Islands
 from rayscan.learn.surrogates.ladder import ENOUGH, Ladder
 from rayscan.target import Target
 
@@ -27,6 +28,7 @@ class Replay:
         self._ladder = ladder
         self._judged_whole = target.labels is not None or target.function is not None
         self._history = History(d, len(ladder.columns))
+        self._islands: Islands | None = None
 
     def __len__(self) -> int:
         return len(self._history)
@@ -36,6 +38,7 @@ class Replay:
         kept = {name: getattr(rows, name) for name in Rows.__slots__}
         kept["observables"] = np.where(np.isfinite(rows.observables), rows.observables, np.nan)[:, self._ladder.columns]
         self._history.add(Rows(**kept))
+        self._islands = None
 
     @property
     def rows(self) -> Rows:
@@ -61,6 +64,13 @@ class Replay:
     def valid(self) -> NDArray[np.bool_]:
         """In target ``(n,)``."""
         return self.rows.valid
+
+    @property
+    def islands(self) -> Islands:
+        """The valid points, told apart by island."""
+        if self._islands is None:
+            self._islands = Islands(self.u[self.valid])
+        return self._islands
 
     def labels(self) -> Array:
         """Return the validity head's lesson ``(n,)``: 1 good, 0 bad, NaN where nothing follows.
