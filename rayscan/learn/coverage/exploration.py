@@ -27,11 +27,10 @@ class Exploration:
     """The share of points that should be drawn blindly, beyond what the user asked for.
 
     A uniform point that turns out valid, far from all known valid points and where the surrogate gave it little chance,
-    is a surprise, and evidence of missed volume. It remains evidence until a hit that is no surprise falls on the same
-    island: what the surprise told of is known by then. As species that were seen once tell of those unseen [1]_, the
-    share of the hits that remain surprises is about the share of the volume that nobody knows of yet. As long as that
-    is most of it, blind points find more of it than guided ones do, above all where only labels are known: a classifier
-    knows nothing of an island in which it has seen no point.
+    is a surprise, and tells of missed volume until another one hits the same island. As species that were seen once
+    tell of those unseen [1]_, the share of the hits that remain surprises is about the share of the volume that nobody
+    knows of yet. As long as that is most of it, blind points find more of it than guided ones do, above all where only
+    labels are known: a classifier knows nothing of an island in which it has seen no point.
 
     Parameters
     ----------
@@ -85,12 +84,12 @@ class Exploration:
         self._surprising = np.concatenate([self._surprising, surprising])[-RECENT:]
 
     def survey(self, islands: Islands) -> None:
-        """Count the surprises that no other hit on the same island has explained."""
-        self.surprises = int(self._surprising.sum())
-        if self.surprises:
+        """Count the surprises on islands that have been hit once."""
+        self.surprises = 0
+        if self._surprising.any():
             island = islands.of(self._hit)
-            explained = np.unique(island[~self._surprising & (island >= 0)])
-            self.surprises -= int((self._surprising & np.isin(island, explained)).sum())
+            again = np.bincount(island + 1)[island + 1] > 1
+            self.surprises = int((self._surprising & ~(again & (island >= 0))).sum())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts and the latest hits."""
@@ -100,7 +99,5 @@ class Exploration:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
         self.drawn, self.hits, self.surprises = map(int, state["counts"])
-        self._hit, self._surprising = (
-            np.array(state["hit"], dtype=np.float64),
-            np.array(state["surprising"], dtype=bool),
-        )
+        self._hit = np.array(state["hit"], dtype=np.float64)
+        self._surprising = np.array(state["surprising"], dtype=np.bool_)

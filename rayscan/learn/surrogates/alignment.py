@@ -12,7 +12,7 @@ from rayscan.learn.data import Array
 if TYPE_CHECKING:
     from rayscan.learn.surrogates.alike_net import AlikeNet
 
-ALIGNED, TRIALS = 12, 60
+ALIGNED, TRIALS = 12, 30
 """Islands that are aligned at a time, and the middles near the present one that are tried for each."""
 STRIDES = (0.05, 0.15, 0.4)
 """How far away these are, in units of the islands' radius."""
@@ -20,7 +20,7 @@ MATCHES, BEST, HEIRS = 400, 8, 6
 """Middles anywhere that are tried for the worst island, how many of them go on, and to how many others each."""
 FINER = (0.3, 0.15, 0.07, 0.03)
 """How far away these are, in units of the radius."""
-LOOKED_AT, WRONG = 120, 6.0
+LOOKED_AT, WRONG = 60, 6.0
 """Points of either kind by which a middle is judged, and the loss at which any point is as wrong as can be."""
 
 

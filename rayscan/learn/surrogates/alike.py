@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FEWEST = 5
 """Valid points that an island has to have."""
+LARGE = 0.9
+"""The quantile of the islands' sizes that counts for all: most of the small ones are fragments."""
 REACH = 1.5
 """Distance from a middle, in units of the islands' radius, up to which something is said."""
 RATE = 3.0
@@ -50,7 +52,7 @@ class Alike:
     middle : ndarray, shape (m, d)
         Of each island, in the unit cube. Where there are fewer than two islands, nothing is said.
     radius : float
-        Half the diagonal of a box around an island, in the median.
+        Half the diagonal of a box around a large island.
     """
 
     def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
@@ -102,7 +104,7 @@ class Alike:
         Those known before keep the middles learned.
         """
         middle, radius = islands.boxes(FEWEST)
-        self.radius = max(float(np.median(radius)), 1e-6) if len(middle) else self.radius
+        self.radius = max(float(np.quantile(radius, LARGE)), 1e-6) if len(middle) else self.radius
         known, self.middle = self.middle, middle.copy()
         if len(known) and len(middle):
             gap, same = KDTree(known).query(middle)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PLAIN, WAVES, OTHER_WAVES, ALIKE, POINTS = range(5)
 """Three networks, two of them with plane waves as inputs, one of islands that are alike, and an interpolation."""
+EVERYONE = np.ones(POINTS + 1, dtype=np.bool_)
 FIRST_STEPS, STEPS, LEAST_STEPS = 300, 400, 40
 """Of each network at first, of all together afterwards, and of one that is not heard."""
 BANDWIDTH = 6.0
@@ -119,7 +120,7 @@ class Jury:
 
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return no quantities ``(n, 0)`` and the logit of validity ``(n,)`` at points ``(n, d)``."""
-        return np.empty((len(u), 0)), self.stack.logit(self._testimony(u))
+        return np.empty((len(u), 0)), self.stack.logit(self._testimony(u, self.stack.weight > 0))
 
     def contested(self, u: Array) -> NDArray[np.bool_]:
         """Return at which places ``(n, d)`` islands alike say what the jury as a whole denies ``(n,)``."""
@@ -128,12 +129,17 @@ class Jury:
         said = self._testimony(u)
         return np.asarray((said[:, ALIKE] > CONTESTED) & (self.stack.logit(said) < 0))
 
-    def _testimony(self, u: Array) -> Array:
+    def _testimony(self, u: Array, asked: NDArray[np.bool_] = EVERYONE) -> Array:
         """Return the logit ``(n, 5)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""
-        logits = [network.predict(u)[1] for network in self.networks]
-        logits.append(self.alike.logit(u))
-        logits.append(self.points.logit(u) if self.points.trained_on else np.zeros(len(u)))
-        return bounded(np.stack(logits, axis=1))
+        said = np.zeros((len(u), POINTS + 1))
+        for k, network in enumerate(self.networks):
+            if asked[k]:
+                said[:, k] = network.predict(u)[1]
+        if asked[ALIKE]:
+            said[:, ALIKE] = self.alike.logit(u)
+        if asked[POINTS] and self.points.trained_on:
+            said[:, POINTS] = self.points.logit(u)
+        return bounded(said)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything learned."""
