@@ -4,6 +4,9 @@ Runs the default without one ingredient at a time, by replacing that part of it 
 the budget. An ingredient that the method no longer has ends with an error here, not with a figure.
 
     python -m tests.benchmarks.ablation --problems cos3 mhiggs5 eggbox4 --out ablation
+    python -m tests.benchmarks.ablation --problems cos3 --labels --out ablation
+
+The second line runs problems whose points say only whether they are valid.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,13 +24,16 @@ from unittest.mock import patch
 import numpy as np
 
 from rayscan.learn.coverage import candidates, method
+from rayscan.learn.coverage.exploration import Exploration
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves import copies
 from rayscan.learn.moves import hops as hopping
 from rayscan.learn.moves.chains import Chains
 from rayscan.learn.moves.hops import Hops
-from rayscan.learn.surrogates import contest, interpolator, learner
+from rayscan.learn.moves.transplants import Transplants
+from rayscan.learn.surrogates import alignment, contest, interpolator, learner
+from rayscan.learn.surrogates.alike import Alike
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.interpolator import Interpolator
 from rayscan.learn.surrogates.ladder import Ladder
@@ -112,6 +118,11 @@ def any_width(self: Contest) -> Array:
     return np.full(len(self.ladder.goal), contest.NEUTRAL)
 
 
+def the_same(middle: Array, *_: object) -> Array:
+    """Return a middle where it is."""
+    return middle
+
+
 def no_copies(islands: Islands, count: int, rng: np.random.Generator) -> Array:
     """Return no point."""
     return np.empty((0, islands.u.shape[1]))
@@ -138,12 +149,20 @@ ABLATIONS: dict[str, Ablation] = {
     "crossings": Ablation("copies to where no known way leads", ((copies, "CROSSED", 0.0),)),
     "audit": Ablation("the audit", ((method, "AUDIT_SHARE", 0.0),)),
     "uniform": Ablation("the uniform share", options={"random_share": 0.0}),
+    "alike": Ablation("islands alike", ((Alike, "train", lambda *arguments, **options: None),)),
+    "search": Ablation("the search for middles of fragments", ((alignment, "_sought", the_same),)),
+    "transplants": Ablation("transplants", ((Transplants, "share", 0.0),)),
+    "surprises": Ablation("blind points beyond the uniform share", ((Exploration, "share", 0.0),)),
 }
+OF_LABELS = ("alike", "search", "transplants", "surprises")
+"""What labels alone are run without, unless told otherwise, and what others are not."""
 
 
-def run(name: str, ablation: str, seed: int, budget: int) -> Result:
+def run(name: str, ablation: str, seed: int, budget: int, *, labels: bool) -> Result:
     """Run one problem without one ingredient."""
     problem, without = ALL[name](), ABLATIONS[ablation]
+    if labels:
+        problem = replace(labelled(problem), name=f"{name}, labels")
     with without.applied():
         trace = methods.trace(problem, "default", seed, budget, GOALS[-1], **without.options)
     return assess(problem, ablation, seed, trace, goals=GOALS, at_end=True)
@@ -166,8 +185,8 @@ def line(found: Mapping[str, Any]) -> str:
 def table(folder: Path) -> list[str]:
     """Return all runs in a directory as a Markdown table."""
     found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    order = list(ABLATIONS)
-    found.sort(key=lambda run: (list(ALL).index(run["problem"]), order.index(run["method"]), run["seed"]))
+    order, problems = list(ABLATIONS), [*ALL, *(f"{name}, labels" for name in ALL)]
+    found.sort(key=lambda run: (problems.index(run["problem"]), order.index(run["method"]), run["seed"]))
     return [
         "| problem | without | to 1,000 | to 5,000 | valid | cov a/b | islands | AUC | CPU s a batch |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -179,7 +198,8 @@ def main(argv: list[str] | None = None) -> int:
     """Make the table, or part of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="+", choices=list(ALL), default=["cos3", "mhiggs5", "eggbox4"])
-    parser.add_argument("--without", nargs="+", choices=list(ABLATIONS), default=list(ABLATIONS))
+    parser.add_argument("--labels", action="store_true", help="tell only whether points are valid")
+    parser.add_argument("--without", nargs="+", choices=list(ABLATIONS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--budget", type=int, default=12_000)
     parser.add_argument("--out", type=Path, required=True, help="directory of the runs; those there are not repeated")
@@ -188,12 +208,13 @@ def main(argv: list[str] | None = None) -> int:
 
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
+    usual = ["default", *OF_LABELS] if options.labels else [name for name in ABLATIONS if name not in OF_LABELS]
     for name in options.problems:
-        for ablation in options.without:
+        for ablation in options.without or usual:
             for seed in options.seeds:
-                path = options.out / f"{name}-{ablation}-{seed}.json"
+                path = options.out / f"{name}{'-labels' if options.labels else ''}-{ablation}-{seed}.json"
                 if not path.exists():
-                    result = run(name, ablation, seed, options.budget)
+                    result = run(name, ablation, seed, options.budget, labels=options.labels)
                     path.write_text(json.dumps(asdict(result), indent=1))
     print(*table(options.out), sep="\n")
     return 0
