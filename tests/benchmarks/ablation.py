@@ -40,6 +40,7 @@ from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.second_look import SecondLook
 from tests.benchmarks import methods
 from tests.benchmarks.efficiency import ALL
+from tests.benchmarks.labels_only import labelled
 from tests.benchmarks.results import Result, assess
 
 GOALS = (1000, 5000)
