@@ -78,7 +78,8 @@ class CoverageProposer:
     3. `Chains` sample the probability of hitting it, given how far off the driver is.
     4. A `SecondLook` at places that the chains visited says where that is far off, from what is left over nearby.
     5. `Hops` try places outside the known valid region on the true function, as often as that pays, and where the
-       chains fail, `Growth` steps along the known region.
+       chains fail, `Growth` steps along the known region. With labels alone, `Transplants` test whether islands are
+       alike.
     6. Of each batch, an exact share is uniform, and more of it while `Exploration` has evidence of missed volume; once
        there are `AUDIT_FROM` valid points, `AUDIT_SHARE` of the rest is drawn by `Audit` with a known density, for the
        volume; of the places that are left after the second look, `Candidates` picks some that fill the largest holes
