@@ -39,7 +39,7 @@ def aligned(start: Array, arcs: tuple[float, ...], rounds: int) -> Array:
     boxes = np.array([(one.inside.min(axis=0) + one.inside.max(axis=0)) / 2 for one in about])
     offset = np.concatenate([about[k].inside - CENTRES[k] for k in range(2)])
     for _ in range(rounds):
-        start = align(start, boxes, about, offset, RADIUS, rng)
+        start = align(start, boxes, about.__getitem__, offset, RADIUS, rng)
     return start
 
 
@@ -68,7 +68,7 @@ def test_an_island_without_points_keeps_its_middle(points: Array) -> None:
     net: Any = Ring()
     about = [Surroundings(net, np.empty((0, 2)), points)] * 2
     middle = CENTRES[:2]
-    found = align(middle, middle, about, np.empty((0, 2)), RADIUS, np.random.default_rng(0))
+    found = align(middle, middle, about.__getitem__, np.empty((0, 2)), RADIUS, np.random.default_rng(0))
     if not len(points):
         assert np.array_equal(found, middle)
     assert np.linalg.norm(found - middle, axis=1).max() < 4 * RADIUS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,7 +52,7 @@ class Surroundings:
 def align(
     middle: Array,
     boxes: Array,
-    about: Sequence[Surroundings],
+    about: Callable[[int], Surroundings],
     offset: Array,
     radius: float,
     rng: np.random.Generator,
@@ -67,8 +67,8 @@ def align(
     ----------
     middle, boxes : ndarray, shape (m, d) and (k, d)
         Present middles, and those of the boxes around islands.
-    about : sequence of Surroundings
-        Of each present middle.
+    about : callable
+        The `Surroundings` of each present middle, by its number.
     offset : ndarray, shape (n, d)
         Of valid points from the middle of their island.
     radius : float
@@ -77,16 +77,16 @@ def align(
     """
     middle = middle.copy()
     chosen = rng.permutation(len(middle))[:ALIGNED]
-    loss = np.zeros(len(chosen))
+    looked, loss = [about(k) for k in chosen], np.zeros(len(chosen))
     for i, k in enumerate(chosen):
         start = np.stack([middle[k], boxes[np.argmin(np.linalg.norm(boxes - middle[k], axis=1))]])
         stride = radius * rng.choice(STRIDES, size=(TRIALS, 1))
         trial = _moved(start[rng.integers(2, size=TRIALS)], stride, rng)
-        best, loss[i] = about[k].best(np.concatenate([start, trial]))
+        best, loss[i] = looked[i].best(np.concatenate([start, trial]))
         middle[k] = best[0]
     # The worst of a random half: the worst of all may not be like any other.
-    worst = chosen[np.argmax(loss[: (len(chosen) + 1) // 2])]
-    middle[worst] = _sought(middle[worst], about[worst], offset, radius, rng)
+    i = int(np.argmax(loss[: (len(chosen) + 1) // 2]))
+    middle[chosen[i]] = _sought(middle[chosen[i]], looked[i], offset, radius, rng)
     return middle
 
 

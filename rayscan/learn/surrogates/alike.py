@@ -77,7 +77,7 @@ class Alike:
             Whether the network has been worth listening to.
         """
         u, ok = replay.u, replay.labels()
-        valid = int((ok == 1).sum())
+        valid = len(replay.islands.u)
         boxes = self._survey(replay.islands)
         if len(self.middle) < 2:
             return
@@ -116,10 +116,10 @@ class Alike:
         within, nearest = self._reached(u)
         order = rng.permutation(np.flatnonzero(within))
         inside, outside = (order[ok[order] == kind] for kind in (1, 0))
-        about = [
-            Surroundings(net, u[inside[nearest[inside] == k]], u[outside[nearest[outside] == k]])
-            for k in range(len(self.middle))
-        ]
+
+        def about(k: int) -> Surroundings:
+            return Surroundings(net, u[inside[nearest[inside] == k]], u[outside[nearest[outside] == k]])
+
         offset = u[inside] - self.middle[nearest[inside]]
         self.middle = align(self.middle, boxes, about, offset, self.radius, rng)
 

@@ -124,7 +124,7 @@ class Jury:
 
     def contested(self, u: Array) -> NDArray[np.bool_]:
         """Return at which places ``(n, d)`` islands alike say what the jury as a whole denies ``(n,)``."""
-        if not len(u) or not self.ready:
+        if not len(u):
             return np.zeros(len(u), dtype=np.bool_)
         said = self._testimony(u)
         return np.asarray((said[:, ALIKE] > CONTESTED) & (self.stack.logit(said) < 0))
