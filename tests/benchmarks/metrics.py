@@ -38,15 +38,24 @@ class Coverage:
     auc: float
 
 
-def measure(problem: Problem, collected: Array, seed: int = 0) -> Coverage:
-    """Compare valid points ``(n, d)`` in the unit cube with a uniform in-target sample of the same size.
+def measure(problem: Problem, collected: Array, seed: int = 0, *, size: int | None = None) -> Coverage:
+    """Compare valid points ``(n, d)`` in the unit cube with a uniform in-target sample.
 
-    Where the stock of uniform points is too small for that, as many of the collected points are compared as it holds.
+    Parameters
+    ----------
+    problem : Problem
+    collected : ndarray, shape (n, d)
+    seed : int
+    size : int, optional
+        Of the uniform sample; as many points as were collected. Where the stock of uniform points is too small for
+        that, as many of the collected points are compared as it holds.
     """
     rng = np.random.default_rng([seed, 77])
-    n = len(collected) if problem.stock is None else min(len(collected), problem.stock - REFERENCE)
+    wanted = len(collected) if size is None else size
+    n = wanted if problem.stock is None else min(wanted, problem.stock - REFERENCE)
     reference, uniform = np.split(problem.draw(REFERENCE + n, rng), [REFERENCE])
-    part = collected[rng.choice(len(collected), n, replace=False)] if n < len(collected) else collected
+    drawn = size is None and n < len(collected)
+    part = collected[rng.choice(len(collected), n, replace=False)] if drawn else collected
     to_uniform = KDTree(uniform).query(reference)[0]
     reach = 1.5 * np.median(to_uniform)
     to_collected = KDTree(part).query(reference)[0]

@@ -18,7 +18,7 @@ from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.learn.surrogates import contest
-from rayscan.learn.surrogates.jury import ALIKE, BLUNT, EDGED, POINTS, WAVES, Jury
+from rayscan.learn.surrogates.jury import ALIKE, PLAIN, POINTS
 from rayscan.target import Target
 
 Array = NDArray[np.float64]
@@ -212,19 +212,24 @@ def test_fast_collects_more_valid_points_and_covers_less() -> None:
     assert np.abs(ring(fast.u[fast.valid])).mean() < np.abs(ring(even.u[even.valid])).mean()
 
 
-def test_walkers_on_labels_keep_closer_to_islands_once_these_are_known_whole() -> None:
-    """Before, places of which the jury is less sure are left to them."""
+def test_walkers_on_labels_take_doubtful_places_for_as_good_as_sure_ones() -> None:
+    """Until the word of islands alike is heard the most: then they keep to where the jury is sure."""
     target = Target(labels="y")
     proposer = make(3, target, ("y",))
-    scan(proposer, lambda u: (ring(u) < 0.15).astype(float), target, ("y",), 3)
-    assert isinstance(proposer.contest, Jury)
-    fell, anywhere = [], np.random.default_rng(0).random((500, 3))
-    for heard in (WAVES, ALIKE):
-        proposer.contest.stack.weight = np.full(POINTS + 1, 0.2)
-        proposer.contest.stack.weight[heard] += 1e-6
-        fell.append(proposer._walked(anywhere).min())
-    assert fell[0] < 0
-    assert fell[1] == pytest.approx(EDGED / BLUNT * fell[0], rel=1e-3)
+    scan(proposer, lambda u: (ring(u) < 0.15).astype(float), target, ("y",), 4)
+    assert proposer.jury is not None
+    anywhere, rng = np.random.default_rng(0).random((2000, 3)), np.random.default_rng(1)
+    level = proposer.jury.level(proposer.growth.walked)
+    even = []
+    for heard in (PLAIN, ALIKE):
+        proposer.jury.stack.weight = np.full(POINTS + 1, 0.25)
+        proposer.jury.stack.weight[heard] += 1e-6
+        proposer._restart(rng)
+        density, p = proposer._walked(anywhere), np.exp(proposer._log_p(anywhere))
+        even.append(p[density == 0].min())
+        assert (density[p < even[-1]] < 0).all()
+    assert level <= even[0] < 1.5 * level
+    assert even[1] > 0.5
 
 
 def test_fast_is_refused_for_another_surrogate() -> None:

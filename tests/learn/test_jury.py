@@ -70,14 +70,10 @@ def test_a_process_takes_the_points_about_the_rim() -> None:
 
 def test_a_juror_that_was_wrong_loses_its_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that is sure of the opposite changes nothing, once it has a record."""
-    monkeypatch.setattr(jury, "FIRST_STEPS", 150)
+    monkeypatch.setattr(jury, "FIRST_STEPS", 450)
     made = learned(400)
-    assert made.stack.weight == pytest.approx(np.full(5, 1 / 5))
-
-    def contrary(u: Array) -> tuple[Array, Array]:
-        return np.empty((len(u), 0)), 4 - 8 * disc(u)
-
-    monkeypatch.setattr(made.networks[0], "predict", contrary)
+    assert made.stack.weight == pytest.approx(np.full(4, 1 / 4))
+    monkeypatch.setattr(made.ensembles[0], "logit", lambda u: 4 - 8 * disc(u))
     rng = np.random.default_rng(1)
     record, new = rng.random((400, 2)), rng.random((2000, 2))
     made.tell(make_rows(record, disc(record), TARGET), np.empty((400, 0)))
@@ -90,10 +86,10 @@ def test_a_juror_that_was_wrong_loses_its_weight(monkeypatch: pytest.MonkeyPatch
 
 def test_promises_that_were_not_kept_lower_all_that_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a record of points called probable of which few were valid, probabilities are what the record says."""
-    monkeypatch.setattr(jury, "FIRST_STEPS", 5)
+    monkeypatch.setattr(jury, "FIRST_STEPS", 15)
     made = learned(100)
-    for network in made.networks:
-        monkeypatch.setattr(network, "predict", lambda u: (np.empty((len(u), 0)), np.full(len(u), 3.0)))
+    for ensemble in made.ensembles:
+        monkeypatch.setattr(ensemble, "logit", lambda u: np.full(len(u), 3.0))
     monkeypatch.setattr(made.points, "logit", lambda u: np.full(len(u), 3.0))
     u = np.random.default_rng(1).random((1000, 2))
     share = disc(u).mean()
@@ -103,14 +99,26 @@ def test_promises_that_were_not_kept_lower_all_that_is_promised(monkeypatch: pyt
     assert expit(made.predict(u)[1]) == pytest.approx(np.full(1000, share), abs=0.03)
 
 
+def test_walkers_may_go_where_it_is_doubted_until_islands_are_known_whole() -> None:
+    """The better they do, the more so; once islands alike are heard the most, the surest places are better."""
+    made = Jury(2, OPTIONS, 0)
+    made.stack.weight = np.array([0.3, 0.1, 0.2, 0.3])
+    levels = [made.level(acceptance) for acceptance in (0.0, 0.75, 0.8, 0.85, 1.0)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] == levels[1] == pytest.approx(0.2)
+    assert levels[-1] == pytest.approx(0.05)
+    made.stack.weight = np.array([0.3, 0.1, 0.4, 0.3])
+    assert made.level(1.0) == 1
+
+
 def test_contested_is_what_islands_alike_claim_and_the_jury_denies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not what all believe, nor what it is not sure of itself; and nothing before anything is learned."""
-    monkeypatch.setattr(jury, "FIRST_STEPS", 5)
+    monkeypatch.setattr(jury, "FIRST_STEPS", 15)
     assert not Jury(2, OPTIONS, 0).contested(np.full((3, 2), 0.5)).any()
     made = learned(100)
     monkeypatch.setattr(made.alike, "logit", lambda u: 16 * u[:, 0] - 8)
-    for network in made.networks:
-        monkeypatch.setattr(network, "predict", lambda u: (np.empty((len(u), 0)), 16 * u[:, 1] - 8))
+    for ensemble in made.ensembles:
+        monkeypatch.setattr(ensemble, "logit", lambda u: 16 * u[:, 1] - 8)
     monkeypatch.setattr(made.points, "logit", lambda u: 16 * u[:, 1] - 8)
     u = np.array([[0.9, 0.1], [0.9, 0.9], [0.1, 0.1], [0.52, 0.1]])
     assert made.contested(u).tolist() == [True, False, False, False]
@@ -119,7 +127,7 @@ def test_contested_is_what_islands_alike_claim_and_the_jury_denies(monkeypatch: 
 
 def test_a_restored_jury_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """State out and in."""
-    monkeypatch.setattr(jury, "FIRST_STEPS", 20)
+    monkeypatch.setattr(jury, "FIRST_STEPS", 60)
     made, copy = learned(100), Jury(2, OPTIONS, 1)
     u = np.random.default_rng(2).random((200, 2))
     made.tell(make_rows(u, disc(u), TARGET), np.empty((200, 0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -137,12 +138,13 @@ class CoverageProposer:
     def _begin(self) -> None:
         """Start with surrogates that have learned nothing."""
         self.contest: Contest | Jury
-        self.second_look: SecondLook | None
+        self.second_look: SecondLook | None = None
+        self.jury: Jury | None = None
         if self.ladder.outputs:
             self.contest = Contest(self.d, self.ladder, self.options, self.seed)
             self.second_look = SecondLook(self.contest)
         else:
-            self.contest, self.second_look = Jury(self.d, self.options, self.seed), None
+            self.contest = self.jury = Jury(self.d, self.options, self.seed)
 
     @serial_algebra()
     def refit(self) -> None:
@@ -179,8 +181,8 @@ class CoverageProposer:
         return self._islands.u
 
     def _restart(self, rng: np.random.Generator) -> None:
-        if not self.ladder.outputs:
-            self._restart_on_valid(rng)
+        if self.jury:
+            self._restart_on_valid(self.jury, rng)
             return
         count = WALKERS // 5
         if not self.chains.started:
@@ -192,12 +194,12 @@ class CoverageProposer:
         self._sure = _surely(np.quantile(log_p, 0.9))
         self.chains.restart(np.concatenate([sparse[: count - len(hits)], hits]), log_p, rng)
 
-    def _restart_on_valid(self, rng: np.random.Generator) -> None:
+    def _restart_on_valid(self, jury: Jury, rng: np.random.Generator) -> None:
         """Start every walker at a known valid point, or where one should be.
 
         Labels give no slope that leads walkers back from where all is equally improbable.
         """
-        self._sure = _surely(np.median(self._log_p(self._known)))
+        self._sure = min(_surely(np.median(self._log_p(self._known))), math.log(jury.level(self.growth.walked)))
         uniform = rng.random((8192, self.d))
         hits = uniform[np.log(rng.random(len(uniform))) < self._walked(uniform)][: WALKERS // 5]
         sparse = self._known[sparse_points(self._known, WALKERS - len(hits), rng)]
@@ -211,7 +213,7 @@ class CoverageProposer:
         return valid + self.ladder.log_probability(t, self.contest.width, goal=goal)
 
     def _walked(self, u: Array) -> Array:
-        """Return the chains' log density: flat where the surrogate is as sure as it gets, falling fast below."""
+        """Return the chains' log density: flat where places count as equally good, falling fast below."""
         return self.contest.sharpness * np.minimum(self._log_p(u) - self._sure, 0.0)
 
     # -- points out ---------------------------------------------------------------------------------------------
@@ -274,10 +276,10 @@ class CoverageProposer:
 
     def _transplanted(self, n: int, rng: np.random.Generator) -> Array:
         """Return some of `n` points ``(k, d)`` by which the word of islands alike is tested."""
-        if self.fast or not isinstance(self.contest, Jury):
+        if self.fast or self.jury is None:
             return np.empty((0, self.d))
         return self.transplants.propose(
-            self._islands, self.contest.alike.middle, self._dead, self.hops.reach, self.contest.contested,
+            self._islands, self.jury.alike.middle, self._dead, self.hops.reach, self.jury.contested,
             rng.binomial(n, self.transplants.share), rng,
         )  # fmt: skip
 

@@ -39,9 +39,15 @@ class Growth:
     @property
     def share(self) -> float:
         """Of the guided points: none while the chains do well, then by what either has lately found."""
-        own, chains = (found / tried for tried, found in (self.own, self.chains))
+        own, chains = self.own[1] / self.own[0], self.walked
         need = np.clip((GOOD - chains) / (GOOD - POOR), 0.0, 1.0)
         return float(MOST * need * own / (own + chains))
+
+    @property
+    def walked(self) -> float:
+        """Acceptance of what the chains proposed lately."""
+        tried, found = self.chains
+        return found / tried
 
     def learn(self, valid: NDArray[np.bool_], walked: NDArray[np.bool_]) -> None:
         """Count steps and chain points by whether they were valid."""

@@ -10,26 +10,30 @@ from numpy.typing import NDArray
 from rayscan.learn.data import Array, Rows
 from rayscan.learn.surrogates.alike import Alike
 from rayscan.learn.surrogates.contest import MORE
+from rayscan.learn.surrogates.ensemble import Ensemble
 from rayscan.learn.surrogates.label_process import LabelProcess
-from rayscan.learn.surrogates.replay import BATCH, Replay
+from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.surrogates.stack import Stack, bounded
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
-    from rayscan.learn.surrogates.learner import Learner
 
-PLAIN, WAVES, OTHER_WAVES, ALIKE, POINTS = range(5)
-"""Three networks, two of them with plane waves as inputs, one of islands that are alike, and an interpolation."""
+PLAIN, WAVES, ALIKE, POINTS = range(4)
+"""Ensembles without and with plane waves as inputs, a network of islands that are alike, and an interpolation."""
 EVERYONE = np.ones(POINTS + 1, dtype=np.bool_)
-FIRST_STEPS, STEPS, LEAST_STEPS = 300, 400, 40
-"""Of each network at first, of all together afterwards, and of one that is not heard."""
+MEMBERS = 3
+"""Networks of an ensemble."""
+FIRST_STEPS, STEPS, LEAST_STEPS = 900, 400, 40
+"""Of each ensemble at first, of all networks together afterwards, and of those that are not heard."""
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
-BLUNT, EDGED = 2.0, 4.0
-"""How fast the density of walkers falls where the jury is less sure, and where islands are known whole.
+SHARPNESS = 4.0
+"""How fast the density of walkers falls where places are no longer as good as others."""
+LEVEL = {0.75: 0.2, 0.9: 0.05}
+"""Acceptance of what walkers propose, and the probability above which they take all places for equally good.
 
-A probability that was learned from labels has its own slope at the rim. Made too steep, it would empty the rim, and the
-walkers would dig in the parts of islands that are known instead of following these on.
+Where the valid region is thin, or little is known of it yet, no place is improbable enough to be left out: what is not
+looked at because it is doubted stays doubted. The better the walkers do, the more of such places they can afford.
 """
 CONTESTED = 1.0
 """Logit above which a place that the others deny is worth a test."""
@@ -38,13 +42,13 @@ UNHEARD = 0.1
 
 
 class Jury:
-    """Four networks and a Gaussian process that learn yes and no, and what their words have been worth.
+    """Ensembles of networks and a Gaussian process that learn yes and no, and what their words have been worth.
 
     Of surrogates that learn bare labels none can be left to drive: the places it is sure of are where it is mistaken,
     each proposal there tells against it, another takes over, and its own mistakes come next. And all are too sure of
-    themselves, because they know the labels of all points by heart. So a `Stack` weighs their logits. Two of the
-    networks have plane waves, different ones: how well such a network learns from labels depends on which it was born
-    with. Another takes all islands for one (`Alike`). The jury has the face of a `Contest`.
+    themselves, because they know the labels of all points by heart. So a `Stack` weighs their logits. Networks with
+    plane waves learn well or badly from labels by which waves they were born with, another reason to have several. One
+    more takes all islands for one (`Alike`). The jury has the face of a `Contest`.
 
     Parameters
     ----------
@@ -55,14 +59,16 @@ class Jury:
     Attributes
     ----------
     stack : Stack
-        Of the logits of `PLAIN`, `WAVES`, `OTHER_WAVES`, `ALIKE` and `POINTS`.
+        Of the logits of `PLAIN`, `WAVES`, `ALIKE` and `POINTS`.
     width : ndarray, shape (0,)
         There are no observables that could be off.
     """
 
+    sharpness = SHARPNESS
+
     def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
         self.d, self.options, self.seed = d, options, seed
-        self.networks: list[Learner] = []
+        self.ensembles: list[Ensemble] = []
         self.alike = Alike(d, options, seed)
         self.points = LabelProcess(d)
         self.stack = Stack(POINTS + 1)
@@ -71,17 +77,24 @@ class Jury:
     @property
     def ready(self) -> bool:
         """Whether anything has been learned."""
-        return bool(self.networks)
-
-    @property
-    def sharpness(self) -> float:
-        """How fast the density of walkers should fall where the jury is less sure."""
-        return EDGED if self.whole else BLUNT
+        return bool(self.ensembles)
 
     @property
     def whole(self) -> bool:
         """Whether islands are known whole: what says so is that all are alike, and that is heard the most."""
         return int(np.argmax(self.stack.weight)) == ALIKE
+
+    def level(self, acceptance: float) -> float:
+        """Return the probability above which walkers should take all places for equally good.
+
+        Parameters
+        ----------
+        acceptance : float
+            Of what walkers have proposed lately.
+        """
+        if self.whole:
+            return 1.0
+        return float(np.exp(np.interp(acceptance, list(LEVEL), np.log(list(LEVEL.values())))))
 
     def tell(self, rows: Rows, _: Array) -> None:
         """Note what each says of newly evaluated points, and whether they are valid."""
@@ -93,30 +106,30 @@ class Jury:
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, and weigh the jurors."""
-        u, t, ok = replay.lesson()
-        first = not self.networks
-        self.networks = self.networks or self._untrained()
+        first = not self.ensembles
+        self.ensembles = self.ensembles or self._untrained()
         *steps, alike = self._steps()
-        for network, count in zip(self.networks, steps, strict=True):
-            network.train(u, t, ok, replay.batches(FIRST_STEPS if first else count, BATCH, rng))
+        for ensemble, count in zip(self.ensembles, steps, strict=True):
+            ensemble.train(replay, FIRST_STEPS if first else count, rng)
         self.alike.train(replay, alike, rng, heard=self.whole)
-        if self.stack.weight[POINTS] > UNHEARD * self.stack.weight.sum() or len(u) >= MORE * self.points.trained_on:
-            self.points.train(u, ok, rng)
+        heard = self.stack.weight[POINTS] > UNHEARD * self.stack.weight.sum()
+        if heard or len(replay) >= MORE * self.points.trained_on:
+            self.points.train(replay.u, replay.labels(), rng)
         self.stack.weigh()
 
     def _steps(self) -> NDArray[np.int64]:
-        """Return how many gradient steps each network gets: more, the more it is heard."""
+        """Return how many gradient steps ensembles and the network of islands get: more, the more each is heard."""
         # It may be that none is heard.
         weight = self.stack.weight[:POINTS] + 1e-12
         spare = STEPS - LEAST_STEPS * len(weight)
         return np.asarray(LEAST_STEPS + spare * weight / weight.sum(), dtype=np.int64)
 
-    def _untrained(self) -> list[Learner]:
-        from rayscan.learn.surrogates.learner import WAVES, make_learners
+    def _untrained(self) -> list[Ensemble]:
+        from rayscan.learn.surrogates.learner import make_learners
 
-        both = make_learners(self.d, 0, self.options, self.seed, bandwidth=BANDWIDTH)
-        other = make_learners(self.d, 0, self.options, [self.seed, 1], waves=WAVES[1:], bandwidth=BANDWIDTH)
-        return [*both, *other]
+        seeds = [[self.seed, member] for member in range(MEMBERS)]
+        members = [make_learners(self.d, 0, self.options, seed, bandwidth=BANDWIDTH) for seed in seeds]
+        return [Ensemble(list(learners)) for learners in zip(*members, strict=True)]
 
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return no quantities ``(n, 0)`` and the logit of validity ``(n,)`` at points ``(n, d)``."""
@@ -130,11 +143,11 @@ class Jury:
         return np.asarray((said[:, ALIKE] > CONTESTED) & (self.stack.logit(said) < 0))
 
     def _testimony(self, u: Array, asked: NDArray[np.bool_] = EVERYONE) -> Array:
-        """Return the logit ``(n, 5)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""
+        """Return the logit ``(n, 4)`` that each juror gives to points ``(n, d)``, none where it has nothing to say."""
         said = np.zeros((len(u), POINTS + 1))
-        for k, network in enumerate(self.networks):
+        for k, ensemble in enumerate(self.ensembles):
             if asked[k]:
-                said[:, k] = network.predict(u)[1]
+                said[:, k] = ensemble.logit(u)
         if asked[ALIKE]:
             said[:, ALIKE] = self.alike.logit(u)
         if asked[POINTS] and self.points.trained_on:
@@ -144,7 +157,7 @@ class Jury:
     def state_dict(self) -> dict[str, Any]:
         """Return everything learned."""
         return {
-            "networks": [network.state_dict() for network in self.networks],
+            "ensembles": [ensemble.state_dict() for ensemble in self.ensembles],
             "alike": self.alike.state_dict(),
             "points": self.points.state_dict(),
             "stack": self.stack.state_dict(),
@@ -152,10 +165,10 @@ class Jury:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        if state["networks"]:
-            self.networks = self._untrained()
-        for network, saved in zip(self.networks, state["networks"], strict=True):
-            network.load_state_dict(saved)
+        if state["ensembles"]:
+            self.ensembles = self._untrained()
+        for ensemble, saved in zip(self.ensembles, state["ensembles"], strict=True):
+            ensemble.load_state_dict(saved)
         self.alike.load_state_dict(state["alike"])
         self.points.load_state_dict(state["points"])
         self.stack.load_state_dict(state["stack"])
