@@ -23,7 +23,7 @@ from rayscan.learn.data import Rows
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates.jury import Jury
+from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.saturation import estimate_coverage, reach
 from rayscan.target import Target
 from rayscan.volume import estimate_volume

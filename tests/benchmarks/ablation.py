@@ -32,10 +32,11 @@ from rayscan.learn.moves import hops as hopping
 from rayscan.learn.moves.chains import Chains
 from rayscan.learn.moves.hops import Hops
 from rayscan.learn.moves.transplants import Transplants
-from rayscan.learn.surrogates import alignment, contest, interpolator, learner
-from rayscan.learn.surrogates.alike import Alike
+from rayscan.learn.surrogates import contest, interpolator, learner
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.interpolator import Interpolator
+from rayscan.learn.surrogates.labels import alignment
+from rayscan.learn.surrogates.labels.alike import Alike
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.second_look import SecondLook
 from tests.benchmarks import methods

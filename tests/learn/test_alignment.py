@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rayscan.learn.data import Array
-from rayscan.learn.surrogates.alignment import Surroundings, align
+from rayscan.learn.surrogates.labels.alignment import Surroundings, align
 
 CENTRES = np.array([[0.25, 0.25], [0.75, 0.25], [0.5, 0.75]])
 RADIUS, WIDTH = 0.15, 0.01

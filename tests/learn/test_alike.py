@@ -7,8 +7,8 @@ import pytest
 
 from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates import alike
-from rayscan.learn.surrogates.alike import Alike
+from rayscan.learn.surrogates.labels import alike
+from rayscan.learn.surrogates.labels.alike import Alike
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.target import Target

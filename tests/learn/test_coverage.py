@@ -18,7 +18,7 @@ from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.learn.surrogates import contest
-from rayscan.learn.surrogates.jury import ALIKE, PLAIN, POINTS
+from rayscan.learn.surrogates.labels.jury import ALIKE, PLAIN, POINTS
 from rayscan.target import Target
 
 Array = NDArray[np.float64]

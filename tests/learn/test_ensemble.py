@@ -9,7 +9,7 @@ import pytest
 
 from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates.ensemble import Ensemble
+from rayscan.learn.surrogates.labels.ensemble import Ensemble
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.learner import make_learners
 from rayscan.learn.surrogates.replay import Replay

@@ -8,9 +8,9 @@ from scipy.special import expit
 
 from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates import jury
-from rayscan.learn.surrogates.jury import Jury
-from rayscan.learn.surrogates.label_process import LabelProcess
+from rayscan.learn.surrogates.labels import jury
+from rayscan.learn.surrogates.labels.jury import Jury
+from rayscan.learn.surrogates.labels.label_process import LabelProcess
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.target import Target

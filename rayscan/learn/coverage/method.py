@@ -24,7 +24,7 @@ from rayscan.learn.moves.hops import Hops
 from rayscan.learn.moves.spread import sparse_points
 from rayscan.learn.moves.transplants import Transplants
 from rayscan.learn.surrogates.contest import Contest
-from rayscan.learn.surrogates.jury import Jury
+from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.surrogates.second_look import SecondLook

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from rayscan.learn.data import Array
 from rayscan.learn.device import pick_device
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates.alike_net import AlikeNet
 from rayscan.learn.surrogates.edges import edges
 from rayscan.learn.surrogates.observable_net import BANDWIDTH, ObservableNet
 
@@ -29,13 +28,14 @@ class Learner:
 
     Parameters
     ----------
-    net : ObservableNet or AlikeNet
+    net : Module
+        From `edges` ``(n, 2d)`` to scaled observables, and the logit of validity in the last column.
     learning_rate : float
         At the start of each call of `train`; it falls to a twentieth within the call.
     device : torch.device
     """
 
-    def __init__(self, net: ObservableNet | AlikeNet, learning_rate: float, device: torch.device) -> None:
+    def __init__(self, net: nn.Module, learning_rate: float, device: torch.device) -> None:
         self.device = device
         self.net = net.to(self.device)
         self.learning_rate = learning_rate
@@ -84,9 +84,7 @@ class Learner:
     @torch.no_grad()
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return scaled observables ``(n, outputs)`` and the logit of validity ``(n,)`` at ``(n, d)`` points."""
-        parts = [self.net(self._tensor(edges(u[start : start + 65536]))) for start in range(0, len(u), 65536)]
-        if not parts:
-            return np.empty((0, self.net.outputs)), np.empty(0)
+        parts = [self.net(self._tensor(edges(u[start : start + 65536]))) for start in range(0, max(len(u), 1), 65536)]
         answer = torch.cat(parts).double().cpu().numpy()
         return answer[:, :-1], answer[:, -1]
 

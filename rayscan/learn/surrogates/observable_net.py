@@ -43,7 +43,6 @@ class ObservableNet(nn.Module):
     ) -> None:
         super().__init__()
         rng = np.random.default_rng(seed)
-        self.outputs = outputs
         scales = bandwidth * 8.0 ** -rng.random(waves)
         self.waves = nn.Parameter(torch.from_numpy((rng.normal(size=(d, waves)) * scales).astype(np.float32)))
         self.body = perceptron(2 * d + 2 * waves, hidden, outputs + 1, rng)

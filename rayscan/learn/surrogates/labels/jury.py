@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.learn.data import Array, Rows
-from rayscan.learn.surrogates.alike import Alike
 from rayscan.learn.surrogates.contest import MORE
-from rayscan.learn.surrogates.ensemble import Ensemble
-from rayscan.learn.surrogates.label_process import LabelProcess
+from rayscan.learn.surrogates.labels.alike import Alike
+from rayscan.learn.surrogates.labels.ensemble import Ensemble
+from rayscan.learn.surrogates.labels.label_process import LabelProcess
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.surrogates.stack import Stack, bounded
 
@@ -27,8 +27,6 @@ FIRST_STEPS, STEPS, LEAST_STEPS = 900, 400, 40
 """Of each ensemble at first, of all networks together afterwards, and of those that are not heard."""
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
-SHARPNESS = 4.0
-"""How fast the density of walkers falls where places are no longer as good as others."""
 LEVEL = {0.75: 0.2, 0.9: 0.05}
 """Acceptance of what walkers propose, and the probability above which they take all places for equally good.
 
@@ -64,7 +62,8 @@ class Jury:
         There are no observables that could be off.
     """
 
-    sharpness = SHARPNESS
+    sharpness = 4.0
+    """How fast the density of walkers should fall below `level`."""
 
     def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
         self.d, self.options, self.seed = d, options, seed

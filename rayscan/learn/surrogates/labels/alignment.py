@@ -10,7 +10,7 @@ import numpy as np
 from rayscan.learn.data import Array
 
 if TYPE_CHECKING:
-    from rayscan.learn.surrogates.alike_net import AlikeNet
+    from rayscan.learn.surrogates.labels.alike_net import AlikeNet
 
 ALIGNED, TRIALS = 12, 30
 """Islands that are aligned at a time, and the middles near the present one that are tried for each."""

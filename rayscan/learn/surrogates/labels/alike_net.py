@@ -32,7 +32,6 @@ class AlikeNet(nn.Module):
     seed : int or sequence of int
     """
 
-    outputs = 0
     start: Tensor
 
     def __init__(self, middle: Array, radius: float, hidden: Sequence[int], seed: int | Sequence[int]) -> None:

@@ -10,12 +10,12 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
-from rayscan.learn.surrogates.alignment import Surroundings, align
+from rayscan.learn.surrogates.labels.alignment import Surroundings, align
 from rayscan.learn.surrogates.replay import BATCH, Replay
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
-    from rayscan.learn.surrogates.alike_net import AlikeNet
+    from rayscan.learn.surrogates.labels.alike_net import AlikeNet
     from rayscan.learn.surrogates.learner import Learner
 
 FEWEST = 5
@@ -135,7 +135,7 @@ class Alike:
         return gap < REACH * self.radius, nearest
 
     def _untrained(self, radius: float) -> AlikeNet:
-        from rayscan.learn.surrogates.alike_net import AlikeNet
+        from rayscan.learn.surrogates.labels.alike_net import AlikeNet
 
         return AlikeNet(2 * self.middle - 1, radius, self.options.hidden, self.seed)
 

@@ -1,0 +1,1 @@
+"""What is learned where a point says nothing but valid or not."""
