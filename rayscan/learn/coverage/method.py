@@ -47,6 +47,11 @@ Points where a classifier is sure lie close to those that it knows: left to itse
 """
 CHOICE, WIDE_CHOICE = 4, 20
 """Candidates for each point taken: with observables, and with labels alone."""
+ENOUGH, LABELS_ENOUGH = 0.35, 0.7
+"""Acceptance of the chains above which growth is not needed: with observables, and with labels alone.
+
+A classifier leads the chains where points are valid already, and the better that goes, the more it leaves out.
+"""
 BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
 AUDIT_FROM, AUDIT_SHARE = 50, 0.015
 NEIGHBOURS = 5
@@ -96,7 +101,7 @@ class CoverageProposer:
         self.chains = Chains(d, WALKERS)
         self.candidates = Candidates(d)
         self.hops = Hops()
-        self.growth = Growth()
+        self.growth = Growth(ENOUGH if self.ladder.outputs else LABELS_ENOUGH)
         self.transplants = Transplants()
         # A classifier cannot know of what it has not seen; observables point the way to it.
         self.exploration = Exploration(d, belief=0.0 if self.ladder.outputs else 1.0)

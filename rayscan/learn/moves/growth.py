@@ -12,8 +12,8 @@ from rayscan.learn.data import Array
 from rayscan.learn.moves.spread import sparse_points
 
 MOST = 0.9
-POOR, GOOD = 0.1, 0.35
-"""Acceptance of the chains below which growth takes its full share, and above which none."""
+POOR = 0.1
+"""Acceptance of the chains below which growth takes its full share."""
 FORGET = 0.7
 SHORTEST, LONGEST = 0.3, 1.5
 """Lengths of steps, in units of the distance to the nearest point out of target."""
@@ -32,7 +32,8 @@ class Growth:
         Points tried and found valid lately, of its own and of the chains'.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, enough: float) -> None:
+        self.enough = enough
         # Chains are given a few batches to prove themselves: a first failure says little of a surrogate that learns.
         self.own, self.chains = [2.0, 1.0], [900.0, 450.0]
 
@@ -40,7 +41,7 @@ class Growth:
     def share(self) -> float:
         """Of the guided points: none while the chains do well, then by what either has lately found."""
         own, chains = self.own[1] / self.own[0], self.walked
-        need = np.clip((GOOD - chains) / (GOOD - POOR), 0.0, 1.0)
+        need = np.clip((self.enough - chains) / (self.enough - POOR), 0.0, 1.0)
         return float(MOST * need * own / (own + chains))
 
     @property
