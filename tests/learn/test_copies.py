@@ -40,6 +40,15 @@ def test_copies_fall_onto_the_missing_ones_of_a_lattice(n: int) -> None:
     assert on_a_ring(copied, MISSING).mean() > 0.5
 
 
+def test_no_copy_of_few_points_comes_twice() -> None:
+    """Four points on each of three islands leave little choice."""
+    rng = np.random.default_rng(0)
+    few = rng.permutation(rings(4, np.zeros((1, 2)), rng) / 4 + CENTRES[:3, None])
+    copied = copies(Islands(few.reshape(-1, 2)), 4000, rng)
+    assert 10 < len(copied) < 200
+    assert len(np.unique(np.round(copied, 9), axis=0)) == len(copied)
+
+
 def test_some_copies_go_where_no_known_way_leads() -> None:
     """The only way between two islands leads from either to the other, or out of the cube."""
     rng = np.random.default_rng(0)

@@ -47,6 +47,15 @@ def test_what_is_known_of_whole_islands_is_tested_on_the_unknown_part_of_another
     assert (np.linalg.norm(trial - CENTRES[2], axis=1) < RADIUS + WIDTH).all()
 
 
+def test_no_place_is_tested_twice() -> None:
+    """Few points leave little choice."""
+    islands = known()
+    few = Islands(islands.u[:: len(islands.u) // 12])
+    trial = propose(CENTRES, np.empty((0, 2)), few, 4000)
+    assert 5 < len(trial) < 100
+    assert len(np.unique(np.round(trial, 9), axis=0)) == len(trial)
+
+
 def test_what_failed_is_not_tried_again() -> None:
     """Around a place that turned out invalid there is no other test."""
     dead = CENTRES[[2]] + [[-RADIUS, 0.0]]

@@ -7,6 +7,7 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
+from rayscan.learn.moves.spread import distinct
 
 CROSSED = 0.1
 """Of the copies, those that go to where no known way leads: a pattern of islands may be part of a finer one."""
@@ -32,5 +33,7 @@ def copies(islands: Islands, count: int, rng: np.random.Generator) -> Array:
     trial = islands.u[start] + middle - here
     inside = ((trial >= 0) & (trial <= 1)).all(axis=1)
     free = KDTree(middles).query(middle)[0] > radius[islands.label[start]]
-    copied: Array = trial[inside & free]
-    return copied
+    copied = trial[inside & free]
+    # Few points and few islands give the same copy more than once.
+    different: Array = copied[np.sort(distinct(copied))]
+    return different

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves.copies import copies
-from rayscan.learn.moves.spread import in_new_territory, nearest_distance, sparse_points
+from rayscan.learn.moves.spread import distinct, in_new_territory, nearest_distance, sparse_points
 
 LEAST, MOST = 0.005, 0.4
 TRIPLES = 4000
@@ -115,5 +115,5 @@ def _triples(known: Array, tree: KDTree, rng: np.random.Generator) -> Array:
     trial = start + known[b] - known[np.where(rng.random(TRIPLES) < 0.5, c, beside)]
     trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
     # a + b - c equals b + a - c up to the last digit, and few points give the same triple more than once.
-    distinct: Array = trial[np.unique(np.round(trial, 9), axis=0, return_index=True)[1]]
-    return distinct
+    different: Array = trial[distinct(trial)]
+    return different

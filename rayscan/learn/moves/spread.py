@@ -20,6 +20,11 @@ def nearest_distance(points: Array, known: Array) -> Array:
     return np.asarray(distance, dtype=np.float64)
 
 
+def distinct(places: Array) -> NDArray[np.int64]:
+    """Return the indices of places ``(n, d)``, of those that are equal up to the last digit only one."""
+    return np.asarray(np.unique(np.round(places, 9), axis=0, return_index=True)[1])
+
+
 def in_new_territory(trial: Array, known: KDTree, dead: Array, reach: float) -> Array:
     """Return those of the places ``(n, d)`` that are farther than `reach` from known valid points, and worth a trial.
 

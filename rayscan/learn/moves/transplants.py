@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
-from rayscan.learn.moves.spread import in_new_territory
+from rayscan.learn.moves.spread import distinct, in_new_territory
 
 LEAST, MOST = 0.01, 0.4
 FORGET = 0.7
@@ -78,6 +78,7 @@ class Transplants:
         start, there = rng.integers(len(known), size=TRIED), rng.integers(len(middle), size=TRIED)
         trial = known[start] + middle[there] - middle[nearest[start]]
         trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
+        trial = trial[np.sort(distinct(trial))]
         trial = in_new_territory(trial, islands.tree, dead, reach)
         trial = trial[contested(trial)]
         tested: Array = trial[rng.permutation(len(trial))[:count]]
