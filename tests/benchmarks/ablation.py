@@ -35,8 +35,9 @@ from rayscan.learn.moves.transplants import Transplants
 from rayscan.learn.surrogates import contest, interpolator, learner
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.interpolator import Interpolator
-from rayscan.learn.surrogates.labels import alignment
+from rayscan.learn.surrogates.labels import alignment, jury
 from rayscan.learn.surrogates.labels.alike import Alike
+from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.second_look import SecondLook
 from tests.benchmarks import methods
@@ -154,9 +155,12 @@ ABLATIONS: dict[str, Ablation] = {
     "alike": Ablation("islands alike", ((Alike, "train", lambda *arguments, **options: None),)),
     "search": Ablation("the search for middles of fragments", ((alignment, "_sought", the_same),)),
     "transplants": Ablation("transplants", ((Transplants, "share", 0.0),)),
+    "members": Ablation("ensembles: one network of each kind", ((jury, "MEMBERS", 1),)),
+    "doubtful": Ablation("walks in doubtful places", ((Jury, "level", lambda *_: 1.0),)),
+    "growth": Ablation("growth for longer than with observables", ((method, "LABELS_ENOUGH", method.ENOUGH),)),
     "surprises": Ablation("blind points beyond the uniform share", ((Exploration, "share", 0.0),)),
 }
-OF_LABELS = ("alike", "search", "transplants", "surprises")
+OF_LABELS = ("alike", "search", "transplants", "members", "doubtful", "growth", "surprises")
 """What labels alone are run without, unless told otherwise, and what others are not."""
 
 
