@@ -41,7 +41,8 @@ def lessons(n: int = 300) -> Replay:
 def test_an_ensemble_learns_and_is_less_sure_than_its_surest_member() -> None:
     """It tells right from wrong, and where members disagree it says so."""
     made, new = untrained(), np.random.default_rng(1).random((1000, 2))
-    made.train(lessons(), 600, np.random.default_rng(2))
+    replay = lessons()
+    made.train(replay.lesson(), replay, 600, np.random.default_rng(2))
     said = made.logit(new)
     assert said.shape == (1000,)
     assert ((said > 0) == (strip(new) == 1)).mean() > 0.95
@@ -56,7 +57,8 @@ def test_members_share_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     made = untrained()
     for learner in made.learners:
         monkeypatch.setattr(learner, "train", lambda u, t, ok, batches: seen.append(batches))
-    made.train(lessons(), 100, np.random.default_rng(0))
+    replay = lessons()
+    made.train(replay.lesson(), replay, 100, np.random.default_rng(0))
     assert [len(batches) for batches in seen] == [33, 33, 33]
     assert not (seen[0] == seen[1]).all()
 
@@ -64,9 +66,9 @@ def test_members_share_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_restored_ensemble_says_and_learns_the_same() -> None:
     """State out and in."""
     made, copy, replay = untrained(), untrained(first=1), lessons()
-    made.train(replay, 60, np.random.default_rng(0))
+    made.train(replay.lesson(), replay, 60, np.random.default_rng(0))
     copy.load_state_dict(pickle.loads(pickle.dumps(made.state_dict())))
     for ensemble in (made, copy):
-        ensemble.train(replay, 30, np.random.default_rng(1))
+        ensemble.train(replay.lesson(), replay, 30, np.random.default_rng(1))
     new = np.random.default_rng(1).random((50, 2))
     assert np.array_equal(made.logit(new), copy.logit(new))

@@ -34,11 +34,10 @@ class Ensemble:
     def __init__(self, learners: list[Learner]) -> None:
         self.learners = learners
 
-    def train(self, replay: Replay, steps: int, rng: np.random.Generator) -> None:
-        """Share `steps` gradient steps among the networks, each with minibatches of its own."""
-        u, t, ok = replay.lesson()
+    def train(self, lesson: tuple[Array, Array, Array], replay: Replay, steps: int, rng: np.random.Generator) -> None:
+        """Share `steps` gradient steps on a replay's lesson among the networks, each with minibatches of its own."""
         for learner in self.learners:
-            learner.train(u, t, ok, replay.batches(steps // len(self.learners), BATCH, rng))
+            learner.train(*lesson, replay.batches(steps // len(self.learners), BATCH, rng))
 
     def logit(self, u: Array) -> Array:
         """Return the mean logit ``(n,)`` of validity at points ``(n, d)``."""

@@ -27,7 +27,7 @@ FIRST_STEPS, STEPS, LEAST_STEPS = 900, 400, 40
 """Of each ensemble at first, of all networks together afterwards, and of those that are not heard."""
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
-LEVEL = {0.75: 0.2, 0.9: 0.05}
+DOING_WELL, LEVEL = (0.75, 0.9), (0.2, 0.05)
 """Acceptance of what walkers propose, and the probability above which they take all places for equally good.
 
 Where the valid region is thin, or little is known of it yet, no place is improbable enough to be left out: what is not
@@ -93,7 +93,7 @@ class Jury:
         """
         if self.whole:
             return 1.0
-        return float(np.exp(np.interp(acceptance, list(LEVEL), np.log(list(LEVEL.values())))))
+        return float(np.exp(np.interp(acceptance, DOING_WELL, np.log(LEVEL))))
 
     def tell(self, rows: Rows, _: Array) -> None:
         """Note what each says of newly evaluated points, and whether they are valid."""
@@ -105,15 +105,16 @@ class Jury:
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, and weigh the jurors."""
+        lesson = u, _, ok = replay.lesson()
         first = not self.ensembles
         self.ensembles = self.ensembles or self._untrained()
         *steps, alike = self._steps()
         for ensemble, count in zip(self.ensembles, steps, strict=True):
-            ensemble.train(replay, FIRST_STEPS if first else count, rng)
+            ensemble.train(lesson, replay, FIRST_STEPS if first else count, rng)
         self.alike.train(replay, alike, rng, heard=self.whole)
         heard = self.stack.weight[POINTS] > UNHEARD * self.stack.weight.sum()
-        if heard or len(replay) >= MORE * self.points.trained_on:
-            self.points.train(replay.u, replay.labels(), rng)
+        if heard or len(u) >= MORE * self.points.trained_on:
+            self.points.train(u, ok, rng)
         self.stack.weigh()
 
     def _steps(self) -> NDArray[np.int64]:
