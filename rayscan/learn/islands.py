@@ -34,6 +34,12 @@ class Islands:
         """The points, as they lie to each other."""
         return KDTree(self.u)
 
+    def gap(self, u: Array) -> Array:
+        """Return the distance ``(k,)`` of places ``(k, d)`` to the nearest known point, infinite if there is none."""
+        if not len(self.u):
+            return np.full(len(u), np.inf)
+        return np.asarray(self.tree.query(u)[0], dtype=np.float64)
+
     def boxes(self, least: int = 1) -> tuple[Array, Array]:
         """Return the middles ``(m, d)`` of the boxes around islands of `least` points, and half the diagonals ``(m,)``.
 

@@ -63,7 +63,7 @@ def test_hops_are_half_copies_where_islands_repeat() -> None:
     rng = np.random.default_rng(0)
     known = rings(600, CENTRES, rng)
     hops = Hops()
-    hops.survey(known)
+    hops.survey(Islands(known))
     trial = hops.propose(Islands(known), np.empty((0, 2)), 200, rng)
     assert len(trial) == 200
     assert 0.25 < on_a_ring(trial, MISSING).mean() < 0.75

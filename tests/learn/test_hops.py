@@ -20,7 +20,7 @@ def test_hops_carry_a_pattern_on_to_the_next_island() -> None:
     rng = np.random.default_rng(0)
     known = islands(200, [0.2, 0.4, 0.6], rng)
     hops = Hops()
-    hops.survey(known)
+    hops.survey(Islands(known))
     trial = hops.propose(Islands(known), np.empty((0, 2)), 400, rng)
     beyond = (np.abs(trial - 0.8) < 0.03).all(axis=1)
     assert beyond.sum() > 20
@@ -34,9 +34,9 @@ def test_hops_get_more_points_while_they_find_islands() -> None:
     paying, idle = Hops(), Hops()
     for _ in range(12):
         for hops, found in ((paying, 12), (idle, 0)):
-            hops.survey(known)
-            hops.compare(islands(250, [0.2, 0.4], rng), np.ones(250, bool), known)
-            hops.learn(islands(30, [0.8], rng), np.arange(30) < found, known)
+            hops.survey(Islands(known))
+            hops.compare(islands(250, [0.2, 0.4], rng), np.ones(250, bool), Islands(known))
+            hops.learn(islands(30, [0.8], rng), np.arange(30) < found, Islands(known))
     assert paying.share > 0.25
     assert idle.share < 0.03
     assert idle.share >= LEAST
@@ -48,12 +48,12 @@ def test_hops_that_find_what_walkers_find_anyway_are_left() -> None:
     known = rng.random((200, 2))
     hops = Hops()
     for _ in range(12):
-        hops.survey(known)
-        hops.compare(rng.random((250, 2)), np.ones(250, bool), known)
+        hops.survey(Islands(known))
+        hops.compare(rng.random((250, 2)), np.ones(250, bool), Islands(known))
         trial = rng.random((30, 2))
-        hops.learn(trial, nearest_distance(trial, known) > hops.reach, known)
-    assert hops.found / hops.tried > 0.05
-    assert hops.share < 0.6 * hops.found / hops.tried
+        hops.learn(trial, nearest_distance(trial, known) > hops.reach, Islands(known))
+    assert hops.record.rate > 0.05
+    assert hops.share < 0.6 * hops.record.rate
 
 
 def test_a_restored_state_continues() -> None:
@@ -61,11 +61,11 @@ def test_a_restored_state_continues() -> None:
     rng = np.random.default_rng(0)
     known = islands(50, [0.2, 0.4], rng)
     hops, copy = Hops(), Hops()
-    hops.survey(known)
-    hops.compare(islands(20, [0.2], rng), np.ones(20, bool), known)
-    hops.learn(islands(20, [0.8], rng), np.ones(20, bool), known)
+    hops.survey(Islands(known))
+    hops.compare(islands(20, [0.2], rng), np.ones(20, bool), Islands(known))
+    hops.learn(islands(20, [0.8], rng), np.ones(20, bool), Islands(known))
     copy.load_state_dict(hops.state_dict())
     assert copy.share == hops.share
     for one in (hops, copy):
-        one.learn(islands(20, [0.8], np.random.default_rng(1)), np.ones(20, bool), known)
+        one.learn(islands(20, [0.8], np.random.default_rng(1)), np.ones(20, bool), Islands(known))
     assert copy.share == hops.share

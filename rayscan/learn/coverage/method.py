@@ -122,13 +122,13 @@ class CoverageProposer:
         if not len(rows):
             return
         hopped, proposed = rows.origin == Origin.LOCAL, rows.origin == Origin.CHAIN
-        self.hops.learn(rows.u[hopped], rows.valid[hopped], self._valid)
-        self.hops.compare(rows.u[proposed], rows.valid[proposed], self._valid)
+        self.hops.learn(rows.u[hopped], rows.valid[hopped], self._islands)
+        self.hops.compare(rows.u[proposed], rows.valid[proposed], self._islands)
         self.transplants.learn(rows.valid[rows.origin == Origin.TRANSPLANT])
         self.growth.learn(rows.valid[rows.origin == Origin.GROWTH], rows.valid[proposed])
         blind = (rows.origin == Origin.UNIFORM) & np.isfinite(rows.score)
         hits = blind & rows.valid
-        outside = self.hops.outside(rows.u[hits], self._valid)
+        outside = self.hops.outside(rows.u[hits], self._islands)
         self.exploration.learn(int(blind.sum()), rows.u[hits], rows.score[hits], outside)
         self.replay.add(rows)
         constrained = rows.observables[:, self.ladder.columns]
@@ -169,7 +169,7 @@ class CoverageProposer:
         if self.second_look and self.ladder.reached:
             self.second_look.survey(self.replay, rng)
         self._survey()
-        self.hops.survey(self._valid)
+        self.hops.survey(self._islands)
         self.exploration.survey(self._islands)
         self._restart(rng)
         self.audit.fit(self._valid, rng)

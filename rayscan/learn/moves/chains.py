@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.learn.data import Array
+from rayscan.learn.moves.trials import in_cube
 
 LogDensity = Callable[[Array], Array]
 
@@ -61,7 +62,7 @@ class Chains:
             order = rng.permutation(self.walkers)
             for movers, others in (np.array_split(order, 2), np.array_split(order, 2)[::-1]):
                 trial = self._propose(movers, others, rng)
-                inside = ((trial >= 0) & (trial <= 1)).all(axis=1)
+                inside = in_cube(trial)
                 proposed = np.full(len(movers), -np.inf)
                 proposed[inside] = log_density(trial[inside])
                 accept = np.log(rng.random(len(movers))) < proposed - log_p[movers]

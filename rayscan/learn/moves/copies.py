@@ -7,7 +7,7 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
-from rayscan.learn.moves.spread import distinct
+from rayscan.learn.moves.trials import distinct, in_cube
 
 CROSSED = 0.1
 """Of the copies, those that go to where no known way leads: a pattern of islands may be part of a finer one."""
@@ -31,9 +31,5 @@ def copies(islands: Islands, count: int, rng: np.random.Generator) -> Array:
     crossed = rng.random(count) < CROSSED
     middle[crossed] = np.where(rng.random(here.shape) < 0.5, there, beyond)[crossed]
     trial = islands.u[start] + middle - here
-    inside = ((trial >= 0) & (trial <= 1)).all(axis=1)
     free = KDTree(middles).query(middle)[0] > radius[islands.label[start]]
-    copied = trial[inside & free]
-    # Few points and few islands give the same copy more than once.
-    different: Array = copied[np.sort(distinct(copied))]
-    return different
+    return distinct(trial[in_cube(trial) & free])

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
+from rayscan.learn.moves.record import Record
 from rayscan.learn.moves.spread import sparse_points
+from rayscan.learn.moves.trials import in_cube
 
 MOST = 0.9
 POOR = 0.1
 """Acceptance of the chains below which growth takes its full share."""
-FORGET = 0.7
 SHORTEST, LONGEST = 0.3, 1.5
 """Lengths of steps, in units of the distance to the nearest point out of target."""
 
@@ -28,34 +29,31 @@ class Growth:
 
     Attributes
     ----------
-    own, chains : list of float
-        Points tried and found valid lately, of its own and of the chains'.
+    own, chains : Record
+        Of its own points and of the chains'.
     """
 
     def __init__(self, enough: float) -> None:
         self.enough = enough
         # Chains are given a few batches to prove themselves: a first failure says little of a surrogate that learns.
-        self.own, self.chains = [2.0, 1.0], [900.0, 450.0]
+        self.own, self.chains = Record(2.0, 1.0, prior=(0.0, 1.0)), Record(900.0, 450.0, prior=(0.0, 1.0))
 
     @property
     def share(self) -> float:
         """Of the guided points: none while the chains do well, then by what either has lately found."""
-        own, chains = self.own[1] / self.own[0], self.walked
+        own, chains = self.own.rate, self.walked
         need = np.clip((self.enough - chains) / (self.enough - POOR), 0.0, 1.0)
         return float(MOST * need * own / (own + chains))
 
     @property
     def walked(self) -> float:
         """Acceptance of what the chains proposed lately."""
-        tried, found = self.chains
-        return found / tried
+        return self.chains.rate
 
     def learn(self, valid: NDArray[np.bool_], walked: NDArray[np.bool_]) -> None:
         """Count steps and chain points by whether they were valid."""
-        for counts, seen in ((self.own, valid), (self.chains, walked)):
-            if len(seen):
-                counts[0] = FORGET * counts[0] + len(seen)
-                counts[1] = FORGET * counts[1] + int(seen.sum()) + (1 - FORGET)
+        self.own.learn(valid)
+        self.chains.learn(walked)
 
     def propose(self, known: Array, out: Array, count: int, rng: np.random.Generator) -> Array:
         """Return up to `count` steps ``(n, d)`` from `known` valid points, those in sparse places first served.
@@ -73,13 +71,14 @@ class Growth:
         length = thickness * np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST), len(start)))
         step *= (length / np.linalg.norm(step, axis=1))[:, None]
         trial = start + step
-        inside: Array = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
+        inside: Array = trial[in_cube(trial)]
         return inside[:count]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
-        return {"own": self.own, "chains": self.chains}
+        return {"own": self.own.state_dict(), "chains": self.chains.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        self.own, self.chains = list(state["own"]), list(state["chains"])
+        self.own.load_state_dict(state["own"])
+        self.chains.load_state_dict(state["chains"])

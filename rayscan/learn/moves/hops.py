@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves.copies import copies
-from rayscan.learn.moves.spread import distinct, in_new_territory, nearest_distance, sparse_points
+from rayscan.learn.moves.record import Record
+from rayscan.learn.moves.spread import sparse_points
+from rayscan.learn.moves.trials import distinct, in_cube, in_new_territory
 
 LEAST, MOST = 0.005, 0.4
 TRIPLES = 4000
-FORGET = 0.7
 FAR = 3.0
 """Distance, in units of what is usual between known points, beyond which all territory is equally new."""
 
@@ -35,85 +35,87 @@ class Hops:
     share : float
         Of the guided points that should be hops: the recent rate at which hops found new valid territory, and less
         where the walkers open up more of it.
+    record : Record
+        Of hops, and those that found new territory.
+    opened, walked : Record
+        Of hops and of the walkers' points, with what each opened up: the volume that the valid ones have to
+        themselves, in units of a known point's.
     """
 
     def __init__(self) -> None:
-        self.tried, self.found = 10.0, 0.5
-        self.opened, self.walked = [10.0, 10.0], [1.0, 0.0]
+        self.record = Record(10.0, 0.5, prior=(2.0, 0.2))
+        self.opened, self.walked = Record(10.0, 10.0), Record(1.0, 0.0)
         self.reach = 0.0
 
     @property
     def share(self) -> float:
         """Of the guided points, between fixed bounds."""
-        own, walkers = (volume / points for points, volume in (self.opened, self.walked))
-        worth = min(1.0, own / walkers) if walkers else 1.0
-        return float(np.clip(worth * self.found / self.tried, LEAST, MOST))
+        walkers = self.walked.rate
+        worth = min(1.0, self.opened.rate / walkers) if walkers else 1.0
+        return float(np.clip(worth * self.record.rate, LEAST, MOST))
 
-    def survey(self, known: Array) -> None:
-        """Measure how far known valid points ``(n, d)`` lie apart, and let old trials fade."""
-        if len(known) > 2:
-            apart, _ = KDTree(known).query(known, k=[2])
+    def survey(self, islands: Islands) -> None:
+        """Measure how far known valid points lie apart, and let old trials fade."""
+        if len(islands.u) > 2:
+            apart, _ = islands.tree.query(islands.u, k=[2])
             self.reach = float(np.quantile(apart[:, 0], 0.9))
-        self.tried, self.found = 2 + FORGET * (self.tried - 2), 0.2 + FORGET * (self.found - 0.2)
+        self.record.fade()
 
-    def learn(self, u: Array, valid: NDArray[np.bool_], known: Array) -> None:
-        """Count which of the hops ``(n, d)`` were valid and outside the `known` valid points."""
-        gap = nearest_distance(u, known)
-        self.tried += len(u)
-        self.found += int((valid & (gap > self.reach)).sum())
+    def learn(self, u: Array, valid: NDArray[np.bool_], islands: Islands) -> None:
+        """Count which of the hops ``(n, d)`` were valid and outside the known valid points."""
+        gap = islands.gap(u)
+        self.record.add(len(u), float((valid & (gap > self.reach)).sum()))
         self._count(self.opened, gap, valid, u.shape[1])
 
-    def compare(self, u: Array, valid: NDArray[np.bool_], known: Array) -> None:
+    def compare(self, u: Array, valid: NDArray[np.bool_], islands: Islands) -> None:
         """Count what walkers opened up with their points ``(n, d)``."""
-        self._count(self.walked, nearest_distance(u, known), valid, u.shape[1])
+        self._count(self.walked, islands.gap(u), valid, u.shape[1])
 
-    def _count(self, counts: list[float], gap: Array, valid: NDArray[np.bool_], d: int) -> None:
-        """Add points, and the volume that the valid ones have to themselves, in units of a known point's."""
+    def _count(self, opened: Record, gap: Array, valid: NDArray[np.bool_], d: int) -> None:
         if len(gap) and self.reach:
             room = np.minimum(gap / self.reach, FAR) ** d
-            counts[0] = FORGET * counts[0] + len(gap)
-            counts[1] = FORGET * counts[1] + float(room[valid].sum())
+            opened.fade()
+            opened.add(len(gap), float(room[valid].sum()))
 
-    def outside(self, u: Array, known: Array) -> NDArray[np.bool_]:
-        """Return which of the points ``(n, d)`` lie in other territory than the `known` valid points."""
-        return nearest_distance(u, known) > FAR * self.reach
+    def outside(self, u: Array, islands: Islands) -> NDArray[np.bool_]:
+        """Return which of the points ``(n, d)`` lie in other territory than the known valid points."""
+        return islands.gap(u) > FAR * self.reach
 
     def propose(self, islands: Islands, dead: Array, count: int, rng: np.random.Generator) -> Array:
         """Return up to `count` hops ``(n, d)`` from known valid points, away from places known to be `dead`."""
         known = islands.u
         if len(known) < 4 or not count:
             return np.empty((0, known.shape[1]))
-        copied = in_new_territory(copies(islands, TRIPLES, rng), islands.tree, dead, self.reach)
+        copied = in_new_territory(copies(islands, TRIPLES, rng), islands, dead, self.reach)
         copied = copied[rng.permutation(len(copied))[: (count + 1) // 2]]
-        steps = in_new_territory(_triples(known, islands.tree, rng), islands.tree, dead, self.reach)
+        steps = in_new_territory(_triples(islands, rng), islands, dead, self.reach)
         steps = steps[rng.permutation(len(steps))[: count - len(copied)]]
         return np.concatenate([copied, steps])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
         return {
-            "tried": self.tried,
-            "found": self.found,
+            "record": self.record.state_dict(),
             "reach": self.reach,
-            "opened": self.opened,
-            "walked": self.walked,
+            "opened": self.opened.state_dict(),
+            "walked": self.walked.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        self.tried, self.found, self.reach = float(state["tried"]), float(state["found"]), float(state["reach"])
-        self.opened, self.walked = list(state["opened"]), list(state["walked"])
+        self.reach = float(state["reach"])
+        self.record.load_state_dict(state["record"])
+        self.opened.load_state_dict(state["opened"])
+        self.walked.load_state_dict(state["walked"])
 
 
-def _triples(known: Array, tree: KDTree, rng: np.random.Generator) -> Array:
+def _triples(islands: Islands, rng: np.random.Generator) -> Array:
     """Return places ``a + b - c`` in the cube ``(n, d)``: half of them with `b` and `c` far apart, half close by."""
+    known = islands.u
     n, near = len(known), min(8, len(known))
     start = known[sparse_points(known, TRIPLES, rng)]
     b, c = rng.integers(n, size=(2, TRIPLES))
-    _, close = tree.query(known[b], k=near)
+    _, close = islands.tree.query(known[b], k=near)
     beside = close[np.arange(TRIPLES), rng.integers(1, near, TRIPLES)]
     trial = start + known[b] - known[np.where(rng.random(TRIPLES) < 0.5, c, beside)]
-    trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
-    # a + b - c equals b + a - c up to the last digit, and few points give the same triple more than once.
-    different: Array = trial[distinct(trial)]
-    return different
+    return distinct(trial[in_cube(trial)])

@@ -20,21 +20,6 @@ def nearest_distance(points: Array, known: Array) -> Array:
     return np.asarray(distance, dtype=np.float64)
 
 
-def distinct(places: Array) -> NDArray[np.int64]:
-    """Return the indices of places ``(n, d)``, of those that are equal up to the last digit only one."""
-    return np.asarray(np.unique(np.round(places, 9), axis=0, return_index=True)[1])
-
-
-def in_new_territory(trial: Array, known: KDTree, dead: Array, reach: float) -> Array:
-    """Return those of the places ``(n, d)`` that are farther than `reach` from known valid points, and worth a trial.
-
-    Where a `dead` one is nearer than the valid points, as many trials have failed as there is reason for another.
-    """
-    gap, _ = known.query(trial)
-    new: Array = trial[(gap > reach) & (nearest_distance(trial, dead) > np.minimum(gap, reach))]
-    return new
-
-
 def farthest_points(candidates: Array, distance: Array, count: int) -> NDArray[np.int64]:
     """Choose candidates one by one, each as far as possible from what is known and from those chosen before.
 

@@ -11,10 +11,10 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
-from rayscan.learn.moves.spread import distinct, in_new_territory
+from rayscan.learn.moves.record import Record
+from rayscan.learn.moves.trials import distinct, in_cube, in_new_territory
 
 LEAST, MOST = 0.01, 0.4
-FORGET = 0.7
 TRIED = 4000
 
 
@@ -27,23 +27,21 @@ class Transplants:
 
     Attributes
     ----------
-    tried, found : float
-        Places, and those that were valid; both fade.
+    record : Record
+        Of places, and those that were valid.
     """
 
     def __init__(self) -> None:
-        self.tried, self.found = 4.0, 1.0
+        self.record = Record(4.0, 1.0, prior=(2.0, 0.5))
 
     @property
     def share(self) -> float:
         """Of the guided points, between fixed bounds."""
-        return float(np.clip(self.found / self.tried, LEAST, MOST))
+        return float(np.clip(self.record.rate, LEAST, MOST))
 
     def learn(self, valid: NDArray[np.bool_]) -> None:
         """Count places that were tried by whether they were valid."""
-        if len(valid):
-            self.tried = 2 + FORGET * (self.tried - 2) + len(valid)
-            self.found = 0.5 + FORGET * (self.found - 0.5) + int(valid.sum())
+        self.record.learn(valid)
 
     def propose(
         self,
@@ -77,17 +75,15 @@ class Transplants:
         nearest = KDTree(middle).query(known)[1]
         start, there = rng.integers(len(known), size=TRIED), rng.integers(len(middle), size=TRIED)
         trial = known[start] + middle[there] - middle[nearest[start]]
-        trial = trial[((trial >= 0) & (trial <= 1)).all(axis=1)]
-        trial = trial[np.sort(distinct(trial))]
-        trial = in_new_territory(trial, islands.tree, dead, reach)
+        trial = in_new_territory(distinct(trial[in_cube(trial)]), islands, dead, reach)
         trial = trial[contested(trial)]
         tested: Array = trial[rng.permutation(len(trial))[:count]]
         return tested
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
-        return {"tried": self.tried, "found": self.found}
+        return {"record": self.record.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        self.tried, self.found = float(state["tried"]), float(state["found"])
+        self.record.load_state_dict(state["record"])
