@@ -131,13 +131,13 @@ def chains(scan: Followed) -> Figure:
     figure, (left, middle, right) = _panels(1, 3, (9.6, 3.4))
     method, rng = scan.method, np.random.default_rng(1)
     grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 161)] * 2), -1).reshape(-1, 2)
-    believed = np.exp(method._log_p(grid, goal=True)).reshape(161, 161)
+    believed = np.exp(method.belief.log_p(grid, goal=True)).reshape(161, 161)
     left.imshow(believed, origin="lower", extent=(0, 1, 0, 1), cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
-    walkers = method.chains.u[rng.permutation(len(method.chains.u))[:400]]
+    walkers = method.walkers.chains.u[rng.permutation(len(method.walkers.chains.u))[:400]]
     left.plot(*walkers.T, ".", ms=2, color=PINK)
     left.set_title("walkers on the believed probability", fontsize=10)
     method.ask(30, np.empty((0, 2)))
-    candidates = method.candidates.u
+    candidates = method.walkers.candidates.u
     known = scan.rows.u[scan.rows.valid]
     plain = candidates[rng.choice(len(candidates), 50, replace=False)]
     spread = candidates[farthest_points(candidates, nearest_distance(candidates, known), 50)]
@@ -185,8 +185,8 @@ def alike() -> Figure:
     """Draw islands where they are, and laid on top of each other by the middles that were learned."""
     problem = rings()
     scan = Followed(problem, 15, 200, seed=1)
-    assert isinstance(scan.method.contest, Jury)
-    middle = scan.method.contest.alike.middle
+    assert isinstance(scan.method.belief.contest, Jury)
+    middle = scan.method.belief.contest.alike.middle
     known, failed = scan.rows.u[scan.rows.valid], scan.rows.u[~scan.rows.valid]
     figure, (left, right) = _panels(1, 2, (7.6, 3.7))
     _region(left, problem, 601)
@@ -206,13 +206,13 @@ def alike() -> Figure:
 def second_look(scan: Followed) -> Figure:
     """Draw what places that walkers visit are promised, and what is kept, at the first and at the second look."""
     method, rng = scan.method, np.random.default_rng(1)
-    assert method.second_look is not None
-    visited, _ = method.chains.walk(method._walked, 60, 10, rng)
+    assert method.belief.second_look is not None
+    visited, _ = method.walkers.chains.walk(method.walkers.log_density, 60, 10, rng)
     kept = scan.problem.valid(visited)
     figure, (left, right) = _panels(1, 2, (7.6, 3.3))
     looks = (
-        (BLUE, "the driver's word", method._log_p(visited, goal=True)),
-        (ORANGE, "at the second look", method.second_look.log_p(visited)),
+        (BLUE, "the driver's word", method.belief.log_p(visited, goal=True)),
+        (ORANGE, "at the second look", method.belief.second_look.log_p(visited)),
     )
     share = np.arange(1, len(visited) + 1) / len(visited)
     for colour, label, log_p in looks:
@@ -294,7 +294,7 @@ def _region(axes: Axes, problem: Problem, points: int = 241) -> None:
 
 def _errors(method: CoverageProposer) -> list[float]:
     """Return how much each surrogate errs, NaN while that is not known."""
-    errors = method.contest.errors
+    errors = method.belief.contest.errors
     return [float(np.median(error, axis=0).sum()) if len(error) >= 50 else math.nan for error in errors]
 
 

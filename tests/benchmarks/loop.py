@@ -122,8 +122,8 @@ def progress(proposer: Asked, rows: Rows) -> str:
     """Return the valid share of each origin in a batch, and what the default method thinks of its own state."""
     origins = [(origin, rows.valid[rows.origin == origin]) for origin in Origin]
     text = " ".join(f"{origin.label} {valid.sum()}/{len(valid)}" for origin, valid in origins if len(valid))
-    if isinstance(proposer, CoverageProposer) and isinstance(proposer.contest, Contest) and proposer.contest.ready:
-        contest = proposer.contest
+    contest = proposer.belief.contest if isinstance(proposer, CoverageProposer) else None
+    if isinstance(contest, Contest) and contest.ready:
         errors = [float(np.median(error, axis=0).sum()) if len(error) else np.nan for error in contest.errors]
         text += f"  driver {contest.driver} width {np.round(contest.width, 3)} errors {np.round(errors, 3)}"
     return text

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rayscan.constraints import Above, Gaussian, Window
 from rayscan.errors import ConfigError
-from rayscan.learn.coverage import method
+from rayscan.learn.coverage import walkers
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "STEPS", 120)
     monkeypatch.setattr(contest, "FIRST_STEPS", 150)
     monkeypatch.setattr(contest, "BATCH", 128)
-    monkeypatch.setattr(method, "WALKERS", 300)
+    monkeypatch.setattr(walkers, "WALKERS", 300)
 
 
 def evaluate(
@@ -217,15 +217,16 @@ def test_walkers_on_labels_take_doubtful_places_for_as_good_as_sure_ones() -> No
     target = Target(labels="y")
     proposer = make(3, target, ("y",))
     scan(proposer, lambda u: (ring(u) < 0.15).astype(float), target, ("y",), 4)
-    assert proposer.jury is not None
+    jury = proposer.belief.jury
+    assert jury is not None
     anywhere, rng = np.random.default_rng(0).random((2000, 3)), np.random.default_rng(1)
-    level = proposer.jury.level(proposer.growth.walked)
+    level = jury.level(proposer.growth.walked)
     even = []
     for heard in (PLAIN, ALIKE):
-        proposer.jury.stack.weight = np.full(POINTS + 1, 0.25)
-        proposer.jury.stack.weight[heard] += 1e-6
-        proposer._restart(rng)
-        density, p = proposer._walked(anywhere), np.exp(proposer._log_p(anywhere))
+        jury.stack.weight = np.full(POINTS + 1, 0.25)
+        jury.stack.weight[heard] += 1e-6
+        proposer.walkers.restart(proposer.replay.best(), proposer.growth.walked, rng)
+        density, p = proposer.walkers.log_density(anywhere), np.exp(proposer.belief.log_p(anywhere))
         even.append(p[density == 0].min())
         assert (density[p < even[-1]] < 0).all()
     assert level <= even[0] < 1.5 * level

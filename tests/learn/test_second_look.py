@@ -118,10 +118,10 @@ def test_some_candidates_are_always_left(monkeypatch: pytest.MonkeyPatch) -> Non
         told += 60
         made.tell(rows)
         made.refit()
-    assert made.second_look
-    assert made.second_look.ready
+    assert made.belief.second_look
+    assert made.belief.second_look.ready
     monkeypatch.setattr(SecondLook, "log_p", lambda self, u: -50.0 - u[:, 0])
     visited = np.random.default_rng(0).random((500, 2))
-    left = made._looked_at_twice(visited, 20, np.random.default_rng(0))
+    left = made.walkers._looked_at_twice(visited, 20, np.random.default_rng(0))
     assert len(left) >= 25
     assert left[:, 0].mean() < 0.3
