@@ -221,6 +221,7 @@ def test_walkers_on_labels_take_doubtful_places_for_as_good_as_sure_ones() -> No
     assert jury is not None
     anywhere, rng = np.random.default_rng(0).random((2000, 3)), np.random.default_rng(1)
     level = jury.level(proposer.growth.walked)
+    jury.alike.middle = np.full((2, 3), 0.5)
     even = []
     for heard in (PLAIN, ALIKE):
         jury.stack.weight = np.full(POINTS + 1, 0.25)

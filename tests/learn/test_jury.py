@@ -108,7 +108,21 @@ def test_walkers_may_go_where_it_is_doubted_until_islands_are_known_whole() -> N
     assert levels[0] == levels[1] == pytest.approx(0.2)
     assert levels[-1] == pytest.approx(0.05)
     made.stack.weight = np.array([0.3, 0.1, 0.4, 0.3])
+    assert made.level(1.0) == pytest.approx(0.05), "there is one island, and nothing that it could be like"
+    made.alike.middle = np.array([[0.2, 0.2], [0.7, 0.7]])
     assert made.level(1.0) == 1
+
+
+def test_islands_get_steps_once_there_are_some_that_could_be_alike() -> None:
+    """Until then the networks get theirs; what is heard of nobody is not divided by nothing."""
+    made = Jury(2, OPTIONS, 0)
+    *networks, alike = made._steps()
+    assert alike == jury.LEAST_STEPS
+    assert sum(networks) + alike == jury.STEPS
+    made.alike.middle = np.array([[0.2, 0.2], [0.7, 0.7]])
+    assert made._steps()[jury.ALIKE] == pytest.approx(jury.STEPS / 3, abs=1)
+    made.stack.weight[:] = 0
+    assert made._steps().sum() == pytest.approx(jury.STEPS, abs=2)
 
 
 def test_contested_is_what_islands_alike_claim_and_the_jury_denies(monkeypatch: pytest.MonkeyPatch) -> None:

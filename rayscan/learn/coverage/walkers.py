@@ -13,6 +13,7 @@ from rayscan.learn.coverage.belief import Belief
 from rayscan.learn.coverage.candidates import Candidates
 from rayscan.learn.data import Array, Origin
 from rayscan.learn.moves.chains import Chains
+from rayscan.learn.moves.climbs import climbed
 from rayscan.learn.moves.spread import sparse_points
 from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.replay import Replay
@@ -28,6 +29,8 @@ APART = 0.7
 
 Points where a classifier is sure lie close to those that it knows: left to itself, it digs where it began.
 """
+CLIMB, BELIEVED = 0.5, 0.9
+"""With labels alone, how far places are moved to be surer, in the same units, and the probability that is enough."""
 CHOICE, WIDE_CHOICE = 4, 20
 """Candidates for each point taken: with observables, and with labels alone."""
 BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
@@ -152,9 +155,16 @@ class Walkers:
         for _ in range(3):
             self.chains.walk(self.log_density, BURN_IN, BURN_IN, rng)
             visited, _ = self.chains.walk(self.log_density, rounds * SNAPSHOTS * THINNING, THINNING, rng)
-            self.candidates.add(self._looked_at_twice(visited, n, rng), replay.u, self._known)
+            self.candidates.add(self._worth(visited, n, replay, rng), replay.u, self._known)
             if len(self.candidates) >= n:
                 break
+
+    def _worth(self, visited: Array, n: int, replay: Replay, rng: np.random.Generator) -> Array:
+        """Return places ``(k, d)`` that walkers visited, or others close by that are surer."""
+        if not self.belief.jury:
+            return self._looked_at_twice(visited, n, rng)
+        some = visited[rng.permutation(len(visited))[: n * WIDE_CHOICE]]
+        return climbed(some, self.belief.log_p, math.log(BELIEVED), CLIMB * self._spacing(n, replay), rng)
 
     def _looked_at_twice(self, visited: Array, n: int, rng: np.random.Generator) -> Array:
         """Return some of the places ``(k, d)`` that walkers visited, those more seldom that are less sure."""

@@ -63,6 +63,11 @@ class Alike:
         self._learner: Learner | None = None
         self._born = 0
 
+    @property
+    def speaks(self) -> bool:
+        """Whether there are islands that could be alike."""
+        return len(self.middle) > 1
+
     def train(self, replay: Replay, steps: int, rng: np.random.Generator, *, heard: bool) -> None:
         """Tell the islands apart and learn from the points within reach of them.
 
@@ -79,7 +84,7 @@ class Alike:
         u, ok = replay.u, replay.labels()
         valid = len(replay.islands.u)
         boxes = self._survey(replay.islands)
-        if len(self.middle) < 2:
+        if not self.speaks:
             return
         parts = [steps]
         if self._net is None or (not heard and valid >= AGAIN * self._born):
@@ -125,7 +130,7 @@ class Alike:
 
     def logit(self, u: Array) -> Array:
         """Return the logit ``(n,)`` of validity at points ``(n, d)``; zero where nothing can be said."""
-        if self._learner is None or len(self.middle) < 2:
+        if self._learner is None or not self.speaks:
             return np.zeros(len(u))
         return np.where(self._reached(u)[0], self._learner.predict(u)[1], 0.0)
 

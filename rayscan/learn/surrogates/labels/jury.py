@@ -81,7 +81,7 @@ class Jury:
     @property
     def whole(self) -> bool:
         """Whether islands are known whole: what says so is that all are alike, and that is heard the most."""
-        return int(np.argmax(self.stack.weight)) == ALIKE
+        return self.alike.speaks and int(np.argmax(self.stack.weight)) == ALIKE
 
     def level(self, acceptance: float) -> float:
         """Return the probability above which walkers should take all places for equally good.
@@ -121,6 +121,7 @@ class Jury:
         """Return how many gradient steps ensembles and the network of islands get: more, the more each is heard."""
         # It may be that none is heard.
         weight = self.stack.weight[:POINTS] + 1e-12
+        weight[ALIKE] *= self.alike.speaks
         spare = STEPS - LEAST_STEPS * len(weight)
         return np.asarray(LEAST_STEPS + spare * weight / weight.sum(), dtype=np.int64)
 
