@@ -19,14 +19,17 @@ from scipy.spatial import KDTree
 from rayscan.constraints import Above, Window
 from rayscan.diagnostics import diagnose
 from rayscan.learn.coverage.method import CoverageProposer
+from rayscan.learn.coverage.walkers import BELIEVED
 from rayscan.learn.data import Rows
 from rayscan.learn.islands import Islands
+from rayscan.learn.moves.climbs import climbed
 from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.saturation import estimate_coverage, reach
 from rayscan.target import Target
 from rayscan.volume import estimate_volume
+from tests.benchmarks.labels_only import labelled
 from tests.benchmarks.loop import rounds
 from tests.benchmarks.problem import Problem, one_island, rejection
 from tests.benchmarks.problems import PROBLEMS
@@ -203,6 +206,41 @@ def alike() -> Figure:
     return figure
 
 
+def climbs(scan: Followed) -> Figure:
+    """Draw where candidates climb to, on one of the rings, and what that is worth on a region of five dimensions."""
+    flat, rng = Followed(rings(), 4, 200, seed=1), np.random.default_rng(1)
+    figure, (left, right) = _panels(1, 2, (7.6, 3.7))
+    _region(left, flat.problem, 601)
+    visited, moved = _climbed(flat.method, 600, 0.03, rng)
+    for one, other in zip(visited, moved, strict=True):
+        left.plot(*np.transpose([one, other]), "-", lw=0.6, color=SKY, zorder=1)
+    left.plot(*visited.T, ".", ms=3, color=GREY, label="visited")
+    left.plot(*moved.T, ".", ms=4, color=BLUE, label="after the climb")
+    left.set(xlim=(0.34, 0.66), ylim=(0.01, 0.33), xticks=[], yticks=[], title="one of six rings")
+    left.legend(fontsize=8, loc="center", framealpha=0.9)
+    belief, problem = scan.method.belief, scan.problem
+    visited, moved = _climbed(scan.method, 12_000, 0.05, rng)
+    for colour, label, places in ((GREY, "visited", visited), (BLUE, "after the climb", moved)):
+        p = np.exp(belief.log_p(places))
+        bins = np.searchsorted((0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97), p)
+        parts = [part for k in range(8) if len(part := np.flatnonzero(bins == k)) >= 40]
+        promised, held = np.array([[p[part].mean(), problem.valid(places[part]).mean()] for part in parts]).T
+        all_held = problem.valid(places).mean()
+        right.plot(promised, held, "o-", ms=4, color=colour, label=f"{label}: {all_held:.2f} valid")
+    right.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=0)
+    right.set(xlabel="probability promised", ylabel="share found valid", title=problem.name)
+    right.legend(fontsize=8, loc="lower right", frameon=False)
+    return figure
+
+
+def _climbed(method: CoverageProposer, count: int, reach: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return places ``(count, d)`` that walkers visit, and where these climb to."""
+    walkers = method.walkers
+    visited, _ = walkers.chains.walk(walkers.log_density, 60, 5, rng)
+    visited = visited[rng.permutation(len(visited))[:count]]
+    return visited, climbed(visited, method.belief.log_p, math.log(BELIEVED), reach, rng)
+
+
 def second_look(scan: Followed) -> Figure:
     """Draw what places that walkers visit are promised, and what is kept, at the first and at the second look."""
     method, rng = scan.method, np.random.default_rng(1)
@@ -309,7 +347,7 @@ def main(argv: list[str] | None = None) -> None:
     """Draw all figures, or those named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help="some of: ladder chains second_look hops alike surrogates volume saturation"
+        "names", nargs="*", help="some of: ladder chains second_look hops alike climbs surrogates volume saturation"
     )
     wanted = parser.parse_args(argv).names
     started = time.monotonic()
@@ -328,6 +366,7 @@ def main(argv: list[str] | None = None) -> None:
         "second_look": lambda: second_look(scan("mhiggs5")),
         "hops": hops,
         "alike": alike,
+        "climbs": lambda: climbs(Followed(labelled(PROBLEMS["mhiggs5"]()), 15)),
         "surrogates": lambda: surrogates({name: scan(name) for name in ("cos3", "mhiggs5")}),
         "volume": lambda: volume(scan("band"), scan("cos3")),
         "saturation": lambda: saturation(scan("cos3")),

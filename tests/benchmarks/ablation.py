@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rayscan.learn.coverage import candidates, method
+from rayscan.learn.coverage import candidates, method, walkers
 from rayscan.learn.coverage.exploration import Exploration
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
@@ -126,6 +126,11 @@ def the_same(middle: Array, *_: object) -> Array:
     return middle
 
 
+def where_they_are(places: Array, *_: object) -> Array:
+    """Return places unmoved."""
+    return places
+
+
 def no_copies(islands: Islands, count: int, rng: np.random.Generator) -> Array:
     """Return no point."""
     return np.empty((0, islands.u.shape[1]))
@@ -155,12 +160,13 @@ ABLATIONS: dict[str, Ablation] = {
     "alike": Ablation("islands alike", ((Alike, "train", lambda *arguments, **options: None),)),
     "search": Ablation("the search for middles of fragments", ((alignment, "_sought", the_same),)),
     "transplants": Ablation("transplants", ((Transplants, "share", 0.0),)),
+    "climbs": Ablation("climbs", ((walkers, "climbed", where_they_are),)),
     "members": Ablation("ensembles: one network of each kind", ((jury, "MEMBERS", 1),)),
     "doubtful": Ablation("walks in doubtful places", ((Jury, "level", lambda *_: 1.0),)),
     "growth": Ablation("growth for longer than with observables", ((method, "LABELS_ENOUGH", method.ENOUGH),)),
     "surprises": Ablation("blind points beyond the uniform share", ((Exploration, "share", 0.0),)),
 }
-OF_LABELS = ("alike", "search", "transplants", "members", "doubtful", "growth", "surprises")
+OF_LABELS = ("alike", "search", "transplants", "climbs", "members", "doubtful", "growth", "surprises")
 """What labels alone are run without, unless told otherwise, and what others are not."""
 
 
