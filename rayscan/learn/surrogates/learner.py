@@ -75,7 +75,7 @@ class Learner:
             loss = loss + (bce * labelled[rows]).sum() / labelled[rows].sum().clamp(min=1)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(self.net.parameters(), 1.0, foreach=True)
             self.optimiser.step()
             if step >= 0.9 * len(batches):
                 losses.append(float(loss.detach()))
