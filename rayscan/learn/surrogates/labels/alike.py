@@ -26,7 +26,7 @@ REACH = 1.5
 """Distance from a middle, in units of the islands' radius, up to which something is said."""
 RATE = 3.0
 """Learning rate in units of the option's."""
-AGAIN = 2.0
+AGAIN = 1.5
 """A network that is not heard starts anew when there are so many times more valid points."""
 PARTS, PART_STEPS = 4, 500
 """Of the training of a new network; islands are aligned before each part."""
