@@ -6,7 +6,7 @@ import argparse
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from rayscan.learn.islands import Islands
 from rayscan.learn.moves.climbs import climbed
 from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.saturation import estimate_coverage, reach
 from rayscan.target import Target
 from rayscan.volume import estimate_volume
@@ -188,8 +187,9 @@ def alike() -> Figure:
     """Draw islands where they are, and laid on top of each other by the middles that were learned."""
     problem = rings()
     scan = Followed(problem, 15, 200, seed=1)
-    assert isinstance(scan.method.belief.contest, Jury)
-    middle = scan.method.belief.contest.alike.middle
+    jury = scan.method.belief.jury
+    assert jury is not None
+    middle = jury.alike.middle
     known, failed = scan.rows.u[scan.rows.valid], scan.rows.u[~scan.rows.valid]
     figure, (left, right) = _panels(1, 2, (7.6, 3.7))
     _region(left, problem, 601)
@@ -221,14 +221,10 @@ def climbs(scan: Followed) -> Figure:
     belief, problem = scan.method.belief, scan.problem
     visited, moved = _climbed(scan.method, 12_000, 0.05, rng)
     for colour, label, places in ((GREY, "visited", visited), (BLUE, "after the climb", moved)):
-        p = np.exp(belief.log_p(places))
-        bins = np.searchsorted((0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97), p)
-        parts = [part for k in range(8) if len(part := np.flatnonzero(bins == k)) >= 40]
-        promised, held = np.array([[p[part].mean(), problem.valid(places[part]).mean()] for part in parts]).T
-        all_held = problem.valid(places).mean()
-        right.plot(promised, held, "o-", ms=4, color=colour, label=f"{label}: {all_held:.2f} valid")
-    right.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=0)
-    right.set(xlabel="probability promised", ylabel="share found valid", title=problem.name)
+        kept = problem.valid(places)
+        p, ends = np.exp(belief.log_p(places)), (0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97)
+        _promises(right, p, kept, ends, 40, color=colour, label=f"{label}: {kept.mean():.2f} valid")
+    right.set_title(problem.name)
     right.legend(fontsize=8, loc="lower right", frameon=False)
     return figure
 
@@ -255,13 +251,9 @@ def second_look(scan: Followed) -> Figure:
     share = np.arange(1, len(visited) + 1) / len(visited)
     for colour, label, log_p in looks:
         order = np.argsort(-log_p, kind="stable")
-        bins = np.searchsorted((0.2, 0.4, 0.6, 0.8, 0.9, 0.97), np.exp(log_p))
-        parts = [part for k in range(7) if len(part := np.flatnonzero(bins == k)) >= 15]
-        promised, held = np.array([[np.exp(log_p[part]).mean(), kept[part].mean()] for part in parts]).T
-        left.plot(promised, held, "o-", ms=4, color=colour, label=label)
+        _promises(left, np.exp(log_p), kept, (0.2, 0.4, 0.6, 0.8, 0.9, 0.97), 15, color=colour, label=label)
         right.plot(share, np.cumsum(kept[order]) / np.arange(1, len(order) + 1), color=colour, lw=1.8)
-    left.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=0)
-    left.set(xlabel="probability promised", ylabel="share found valid", title=scan.problem.name)
+    left.set_title(scan.problem.name)
     left.legend(frameon=False, fontsize=9)
     right.set(xlabel="of the places visited, surest first", ylabel="share found valid", xlim=(0.3, 1), ylim=(0.9, 1))
     return figure
@@ -328,6 +320,16 @@ def _region(axes: Axes, problem: Problem, points: int = 241) -> None:
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     axes.contour(line, line, problem.valid(grid).reshape(points, points), [0.5], colors=GREEN, linewidths=0.8)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 1], yticks=[0, 1])
+
+
+def _promises(axes: Axes, p: Array, kept: Array, ends: Sequence[float], least: int, *, color: str, label: str) -> None:
+    """Draw what share of places was found valid over the probability promised, between `ends`, if `least` are there."""
+    bins = np.searchsorted(ends, p)
+    parts = [part for k in range(len(ends) + 1) if len(part := np.flatnonzero(bins == k)) >= least]
+    promised, held = np.array([[p[part].mean(), kept[part].mean()] for part in parts]).T
+    axes.plot(promised, held, "o-", ms=4, color=color, label=label)
+    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=0)
+    axes.set(xlabel="probability promised", ylabel="share found valid")
 
 
 def _errors(method: CoverageProposer) -> list[float]:

@@ -121,13 +121,8 @@ def any_width(self: Contest) -> Array:
     return np.full(len(self.ladder.goal), contest.NEUTRAL)
 
 
-def the_same(middle: Array, *_: object) -> Array:
-    """Return a middle where it is."""
-    return middle
-
-
-def where_they_are(places: Array, *_: object) -> Array:
-    """Return places unmoved."""
+def the_same(places: Array, *_: object) -> Array:
+    """Return a middle, or several places, unmoved."""
     return places
 
 
@@ -160,7 +155,7 @@ ABLATIONS: dict[str, Ablation] = {
     "alike": Ablation("islands alike", ((Alike, "train", lambda *arguments, **options: None),)),
     "search": Ablation("the search for middles of fragments", ((alignment, "_sought", the_same),)),
     "transplants": Ablation("transplants", ((Transplants, "share", 0.0),)),
-    "climbs": Ablation("climbs", ((walkers, "climbed", where_they_are),)),
+    "climbs": Ablation("climbs", ((walkers, "climbed", the_same),)),
     "members": Ablation("ensembles: one network of each kind", ((jury, "MEMBERS", 1),)),
     "doubtful": Ablation("walks in doubtful places", ((Jury, "level", lambda *_: 1.0),)),
     "growth": Ablation("growth for longer than with observables", ((method, "LABELS_ENOUGH", method.ENOUGH),)),
