@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial import KDTree
 
-from rayscan.constraints import Above, Window
-from rayscan.diagnostics import diagnose
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.coverage.walkers import BELIEVED
 from rayscan.learn.data import Rows
@@ -25,9 +23,11 @@ from rayscan.learn.islands import Islands
 from rayscan.learn.moves.climbs import climbed
 from rayscan.learn.moves.spread import farthest_points, nearest_distance
 from rayscan.learn.options import LearnOptions
-from rayscan.saturation import estimate_coverage, reach
-from rayscan.target import Target
-from rayscan.volume import estimate_volume
+from rayscan.problem.constraints import Above, Window
+from rayscan.problem.target import Target
+from rayscan.results.diagnostics import diagnose
+from rayscan.results.saturation import estimate_coverage, reach
+from rayscan.results.volume import estimate_volume
 from tests.benchmarks.labels_only import labelled
 from tests.benchmarks.loop import rounds
 from tests.benchmarks.problem import Problem, one_island, rejection

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.errors import ConfigError, RayscanError, ToolError, did_you_mean
-from rayscan.priors import Prior
-from rayscan.problem import Problem
-from rayscan.space import Space
+from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
+from rayscan.problem.priors import Prior
+from rayscan.problem.space import Space
+from rayscan.problem.statement import Problem
 from rayscan.tools.base import Outcomes, Points, Stage, Status
 from rayscan.tools.chain import Chain
 from rayscan.tools.command import Command

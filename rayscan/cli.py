@@ -19,7 +19,7 @@ from rayscan.errors import ConfigError, RayscanError, SLHAError, printable
 if TYPE_CHECKING:
     from rayscan.config import Configuration
     from rayscan.progress import Progress
-    from rayscan.result import ScanResult
+    from rayscan.results.result import ScanResult
     from rayscan.scan import Scan
 
 P = ParamSpec("P")
@@ -226,7 +226,7 @@ def stop(
 @_tells
 def report(run: Run) -> None:
     """Print the summary of a run, also while it goes on."""
-    from rayscan.result import open_run
+    from rayscan.results.result import open_run
 
     _say(open_run(run).report())
 
@@ -242,7 +242,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw the valid points of a run, or a profile likelihood, also while it goes on."""
-    from rayscan.result import open_run
+    from rayscan.results.result import open_run
     from rayscan.store.run_directory import refuse_links
 
     result = open_run(run)
@@ -268,7 +268,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write the table of points as one file."""
-    from rayscan.result import open_run
+    from rayscan.results.result import open_run
     from rayscan.store.export import export_table
 
     result = open_run(run)
@@ -347,7 +347,7 @@ def _assignment(text: str) -> tuple[str, float]:
 
 def _summarise(result: ScanResult, *, plot: bool) -> None:
     """Say in a few lines what was found, and where report, table and picture are."""
-    from rayscan.result import tally
+    from rayscan.results.result import tally
 
     report = result.path / REPORT
     report.write_text(result.report() + "\n", encoding="utf-8")

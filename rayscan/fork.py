@@ -23,8 +23,8 @@ from rayscan.errors import ConfigError, RunLockedError, StoreError
 from rayscan.learn.data import Origin
 from rayscan.learn.options import LearnOptions
 from rayscan.options import ScanOptions
-from rayscan.priors import Derived
-from rayscan.problem import Problem
+from rayscan.problem.priors import Derived
+from rayscan.problem.statement import Problem
 from rayscan.store import RunDirectory, Schema, Store, compare, is_run, live_holder, read_table
 from rayscan.store.arrays import STATUS_CODES, codes, column, labels, unit_points
 from rayscan.store.files import disk_error, sync_directory

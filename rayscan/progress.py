@@ -19,9 +19,9 @@ class Goal:
         Wall time of this session; the points under way are finished.
     coverage : float or None
         The share of the valid region that is within reach of the points found, in (0, 1), which the estimate exceeds by
-        its error; see `rayscan.saturation.estimate_coverage`.
+        its error; see `rayscan.results.saturation.estimate_coverage`.
     volume_error : float or None
-        The relative standard error of the valid volume; see `rayscan.volume.estimate_volume`.
+        The relative standard error of the valid volume; see `rayscan.results.volume.estimate_volume`.
     """
 
     valid: int | None = None

@@ -20,12 +20,12 @@ import numpy as np
 from rayscan.errors import ConfigError
 from rayscan.learn.options import LearnOptions
 from rayscan.options import ScanOptions
-from rayscan.problem import Problem
+from rayscan.problem.space import Space
+from rayscan.problem.statement import Problem
+from rayscan.problem.target import Target
 from rayscan.progress import Goal, Progress
-from rayscan.result import ScanResult
+from rayscan.results.result import ScanResult
 from rayscan.seeds import unit_points
-from rayscan.space import Space
-from rayscan.target import Target
 from rayscan.tools.base import Tool
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Scan:
         coverage : float, optional
             The share of the valid region that is within reach of the points found, in (0, 1), as points drawn blindly
             and with a known density see it: their estimate has to exceed it by its error, which takes some 20
-            of them. See `rayscan.saturation.estimate_coverage`.
+            of them. See `rayscan.results.saturation.estimate_coverage`.
         volume_error : float, optional
             The relative standard error of `ScanResult.volume`, in (0, 1).
         progress : bool or callable

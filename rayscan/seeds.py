@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.priors import Prior
-from rayscan.space import Space
+from rayscan.problem.priors import Prior
+from rayscan.problem.space import Space
 
 Array = NDArray[np.float64]
 ROUNDED = 1e-9

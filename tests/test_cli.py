@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import rayscan
 from rayscan.cli import app
 from rayscan.config.reference import reference
-from rayscan.result import open_run
+from rayscan.results.result import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "mssm_higgs" / "scan.toml"

@@ -12,7 +12,7 @@ import rayscan as rs
 from rayscan.check import check_point, preflight
 from rayscan.cli import app
 from rayscan.errors import ToolError
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.tools.base import Outcome, Status
 
 PROGRAM = """

@@ -19,11 +19,11 @@ import numpy as np
 from rayscan.compat.dlscanner_arguments import Array, check_limits, check_method, first_points, learning_options
 from rayscan.compat.dlscanner_function import BatchFunction
 from rayscan.compat.dlscanner_network import History, Model, losses
-from rayscan.constraints import Above
 from rayscan.errors import ConfigError
+from rayscan.problem.constraints import Above
+from rayscan.problem.space import Space
+from rayscan.problem.target import Target
 from rayscan.scan import Scan
-from rayscan.space import Space
-from rayscan.target import Target
 
 if TYPE_CHECKING:
     from rayscan.learn.data import Rows

@@ -19,8 +19,8 @@ from typing import Any
 from rayscan.config.parameters import build_space
 from rayscan.config.target import build_target
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.problem.space import RESERVED_NAMES, check_name
 from rayscan.slha import Card, Entry
-from rayscan.space import RESERVED_NAMES, check_name
 from rayscan.tools.input_lines import NameValue
 
 _SPHENO = ("pathS", "Lesh", "SPHENOMODEL")

@@ -16,9 +16,9 @@ from rayscan.config.target import build_target, dump_target
 from rayscan.config.tools import build_tool, dump_tool
 from rayscan.errors import ConfigError
 from rayscan.options import ScanOptions
-from rayscan.problem import Problem
-from rayscan.space import Space
-from rayscan.target import Target
+from rayscan.problem.space import Space
+from rayscan.problem.statement import Problem
+from rayscan.problem.target import Target
 from rayscan.tools.base import Tool
 
 FILE = "scan.toml"

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from rayscan.config.document import Table, join, show, validate
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.priors import Choice, Derived, Fixed, Log, Normal, SymLog, Uniform
-from rayscan.space import Parameter, Space
+from rayscan.problem.priors import Choice, Derived, Fixed, Log, Normal, SymLog, Uniform
+from rayscan.problem.space import Parameter, Space
 
 
 class UniformTable(Table):

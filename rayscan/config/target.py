@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import Field
 
 from rayscan.config.document import Table, join, show, validate
-from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.errors import ConfigError
-from rayscan.target import Target
+from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
+from rayscan.problem.target import Target
 
 
 class MeasuredTable(Table):

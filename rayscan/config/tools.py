@@ -21,7 +21,7 @@ import rayscan
 from rayscan.config.described import functions_of, in_python, model_of_constructor
 from rayscan.config.document import Table, join, show, validate
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.target import Target
+from rayscan.problem.target import Target
 from rayscan.tools.base import Tool
 
 DEMO = "demo:"

@@ -15,7 +15,7 @@ from rayscan.engine.pool import SerialPool
 from rayscan.engine.session import Session
 from rayscan.errors import ClusterError, RayscanError, RunLockedError
 from rayscan.options import ScanOptions
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.progress import Goal, Progress
 from rayscan.sandbox.workshop import sweep
 

@@ -15,7 +15,7 @@ from rayscan.engine.ray_pool import AHEAD_SECONDS, RayPool
 from rayscan.engine.session import Session
 from rayscan.errors import ConfigError, RayscanError
 from rayscan.options import ScanOptions
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.progress import Goal, Progress
 
 

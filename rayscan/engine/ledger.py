@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rayscan.engine.survey import Survey
 from rayscan.learn.data import Proposals, Rows
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.tools.base import Outcomes, Points, Status
 
 RECENT = 1000

@@ -25,7 +25,7 @@ from rayscan.learn.proposer import make_proposer
 from rayscan.learn.snapshot import usable
 from rayscan.learn.threads import use_threads
 from rayscan.options import ScanOptions
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.store import Schema, Store, compare, is_run
 
 _ROUND_OPTIONS = ("learn", "seed", "deterministic")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from rayscan.learn.data import Rows
 from rayscan.progress import Goal
-from rayscan.saturation import UNKNOWN, Coverage, coverage_of
-from rayscan.volume import Volume, estimate_volume, importance
+from rayscan.results.saturation import UNKNOWN, Coverage, coverage_of
+from rayscan.results.volume import Volume, estimate_volume, importance
 
 Columns = tuple[NDArray[Any], ...]
 """Of rows: id, origin, density, validity; and of the valid ones among them the place."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.sandbox.workshop import Workshop
 from rayscan.tools.base import Status
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from rayscan.clusters import boxes, islands
+from rayscan.learn.clusters import boxes, islands
 from rayscan.learn.data import Array
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from rayscan.learn.data import Array, Proposals, Rows
 from rayscan.learn.options import LearnOptions
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 
 class Proposer(Protocol):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rayscan.errors import printable
 
 if TYPE_CHECKING:
+    from rayscan.problem.target import Target
     from rayscan.sandbox.sandbox import Sandbox
-    from rayscan.target import Target
 
 Array = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from rayscan.tools.command import Command, Keep
 from rayscan.tools.verdict import clip
 
 if TYPE_CHECKING:
+    from rayscan.problem.target import Target
     from rayscan.sandbox.sandbox import Sandbox
-    from rayscan.target import Target
 
 ALL = "all"
 

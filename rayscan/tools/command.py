@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rayscan.errors import ConfigError, ToolError
 from rayscan.plain_file import read_plain, write_new
+from rayscan.problem.space import check_name
 from rayscan.sandbox.limits import Limits
-from rayscan.space import check_name
 from rayscan.tools.base import Outcome, Stage, Status, Tool
 from rayscan.tools.input_file import absolute
 from rayscan.tools.inputs import as_input

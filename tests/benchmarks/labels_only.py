@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rayscan.target import Target
+from rayscan.problem.target import Target
 from tests.benchmarks import methods, table
 from tests.benchmarks.metrics import Coverage, measure
 from tests.benchmarks.problem import Array, Problem

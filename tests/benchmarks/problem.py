@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rayscan.constraints import Above, Window
-from rayscan.target import Target
+from rayscan.problem.constraints import Above, Window
+from rayscan.problem.target import Target
 from tests.benchmarks import shapes
 from tests.benchmarks.problem import Array, Integers, Problem, rejection
 

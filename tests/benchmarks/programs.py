@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from rayscan.demo import mssm_higgs as demo
+from rayscan.problem.target import Target
 from rayscan.sandbox.workshop import Workshop
-from rayscan.target import Target
 from rayscan.tools.spheno import SPheno
 from tests.benchmarks.problem import Array, Problem, rejection
 

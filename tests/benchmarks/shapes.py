@@ -7,8 +7,8 @@ import math
 import numpy as np
 from scipy.stats import ortho_group
 
-from rayscan.constraints import Above, Window
-from rayscan.target import Target
+from rayscan.problem.constraints import Above, Window
+from rayscan.problem.target import Target
 from tests.benchmarks.problem import Array, Integers, Problem, one_island, rejection
 
 

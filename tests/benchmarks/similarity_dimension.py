@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import ortho_group
 
-from rayscan.constraints import Window
-from rayscan.target import Target
+from rayscan.problem.constraints import Window
+from rayscan.problem.target import Target
 from tests.benchmarks import methods
 from tests.benchmarks.problem import Array, Problem, one_island, rejection
 from tests.benchmarks.results import assess

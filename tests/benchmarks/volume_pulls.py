@@ -23,7 +23,7 @@ from scipy.stats import qmc
 
 from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
-from rayscan.volume import Volume, estimate_volume
+from rayscan.results.volume import Volume, estimate_volume
 from tests.benchmarks import problems
 
 Array = NDArray[np.float64]

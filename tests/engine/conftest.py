@@ -21,7 +21,7 @@ from rayscan.engine.recorder import Recorder
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.options import ScanOptions
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.store import Schema, Store
 from rayscan.tools.base import Outcome, Outcomes, Points, Status
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import rayscan as rs
 from rayscan.engine.ledger import Ledger
 from rayscan.learn.data import Proposals, Rows
-from rayscan.problem import Problem
+from rayscan.problem.statement import Problem
 from rayscan.tools.base import Outcome, Outcomes, Points, Status
 
 FOREVER = 1 << 62

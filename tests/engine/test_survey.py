@@ -14,8 +14,8 @@ from rayscan.engine.survey import NOTHING, Findings, Survey
 from rayscan.errors import ConfigError
 from rayscan.learn.data import Origin, Rows
 from rayscan.progress import Goal, Progress
-from rayscan.saturation import Coverage, estimate_coverage
-from rayscan.volume import Volume, estimate_volume
+from rayscan.results.saturation import Coverage, estimate_coverage
+from rayscan.results.volume import Volume, estimate_volume
 
 
 def rows(n: int, seed: int = 0) -> Rows:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import rayscan as rs
 from rayscan.errors import ConfigError, StoreError
+from rayscan.results.weights import effective_size
 from rayscan.store import RunDirectory
-from rayscan.weights import effective_size
 
 POINTS = 60
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 
 from rayscan.learn.data import Origin, Rows
 from rayscan.learn.threads import use_threads
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 # As many threads as a driver has beside busy evaluators.
 use_threads(1)

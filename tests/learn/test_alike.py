@@ -11,7 +11,7 @@ from rayscan.learn.surrogates.labels import alike
 from rayscan.learn.surrogates.labels.alike import Alike
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 from .conftest import make_rows
 

@@ -11,7 +11,7 @@ from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.contest import PLAIN, POINTS, WAVES, Contest
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 from .conftest import make_rows
 

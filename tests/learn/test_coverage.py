@@ -10,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rayscan.constraints import Above, Gaussian, Window
 from rayscan.errors import ConfigError
 from rayscan.learn.coverage import walkers
 from rayscan.learn.coverage.method import CoverageProposer
@@ -19,7 +18,8 @@ from rayscan.learn.options import LearnOptions
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.labels.jury import ALIKE, PLAIN, POINTS
-from rayscan.target import Target
+from rayscan.problem.constraints import Above, Gaussian, Window
+from rayscan.problem.target import Target
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]

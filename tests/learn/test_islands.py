@@ -7,7 +7,7 @@ import numpy as np
 from rayscan.learn.islands import Islands
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 from .conftest import make_rows
 

@@ -13,7 +13,7 @@ from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.labels.label_process import LabelProcess
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 from .conftest import make_rows
 

@@ -7,7 +7,7 @@ import pytest
 
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.paper.lesson import learned_observables, make_lesson, map_weights
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 from .conftest import WINDOW, make_rows
 

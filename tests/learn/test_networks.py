@@ -16,7 +16,7 @@ from rayscan.learn.paper.method import make_surrogate
 from rayscan.learn.paper.networks import MLPClassifier, MLPRegressor
 from rayscan.learn.paper.similarity import SimilarityClassifier, contrastive_loss, embedding_distance
 from rayscan.learn.paper.training import batch_size, importance, split, step_budget
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 from .conftest import WINDOW, make_rows, observable
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.constraints import Gaussian
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
@@ -14,7 +13,8 @@ from rayscan.learn.surrogates.contest import PLAIN, Contest
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.surrogates.second_look import SecondLook
-from rayscan.target import Target
+from rayscan.problem.constraints import Gaussian
+from rayscan.problem.target import Target
 
 from .conftest import WINDOW, make_rows, observable
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import rayscan as rs
 from rayscan.config import load_config
 from rayscan.errors import ConfigError, ExpressionError, RayscanError
-from rayscan.expression import Expression
+from rayscan.problem.expression import Expression
 from rayscan.store.run_directory import kept_name
 
 TEMPLATE = """

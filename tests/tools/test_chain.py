@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rayscan.constraints import Above, Below, Gaussian
 from rayscan.errors import ConfigError
+from rayscan.problem.constraints import Above, Below, Gaussian
+from rayscan.problem.target import Target
 from rayscan.sandbox.sandbox import Sandbox
-from rayscan.target import Target
 from rayscan.tools.base import Outcome, Status, Tool
 from rayscan.tools.chain import Chain
 from rayscan.tools.command import Command

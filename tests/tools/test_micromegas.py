@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rayscan.errors import ConfigError
+from rayscan.problem.target import Target
 from rayscan.sandbox.workshop import Workshop
-from rayscan.target import Target
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.chain import Chain
 from rayscan.tools.command import Command

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from rayscan.errors import ConfigError
+from rayscan.problem.target import Target
 from rayscan.sandbox.workshop import Workshop
-from rayscan.target import Target
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.inputs import Template
 from rayscan.tools.spheno import SPheno, failure, find_program

@@ -22,7 +22,7 @@ from rayscan.learn.moves.transplants import Transplants
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.threads import serial_algebra
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.learn.data import Rows
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 Array: TypeAlias = NDArray[np.float64]
 FEW = 10

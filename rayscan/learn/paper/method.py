@@ -19,7 +19,7 @@ from rayscan.learn.paper.selection import Candidates, Indices
 from rayscan.learn.paper.similarity import SimilarityClassifier
 from rayscan.learn.paper.surrogate import Prediction, Surrogate
 from rayscan.learn.paper.vegas_map import VegasMap
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 COLUMNS = ("u", "origin", "density", "score")
 POOL, CHOICE, TRAINING, WEIGHTS = 1, 2, 3, 4

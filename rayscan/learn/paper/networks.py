@@ -17,7 +17,7 @@ from rayscan.learn.options import LearnOptions
 from rayscan.learn.paper.lesson import Lesson, learned_observables
 from rayscan.learn.paper.surrogate import Prediction
 from rayscan.learn.paper.training import importance, seeded, split, step_budget, train
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 Array: TypeAlias = NDArray[np.float64]
 CHUNK = 65_536

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
-from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.learn.data import Array
-from rayscan.target import Target
+from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
+from rayscan.problem.target import Target
 
 ENOUGH = 20
 """Valid points from which the true target is the goal (subset simulation's level until then)."""

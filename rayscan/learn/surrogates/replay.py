@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rayscan.learn.data import Array, History, Rows
 from rayscan.learn.islands import Islands
 from rayscan.learn.surrogates.ladder import ENOUGH, Ladder
-from rayscan.target import Target
+from rayscan.problem.target import Target
 
 BATCH = 256
 """Points of a gradient step."""

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.profile import FAR, Profile, profile_likelihood
+from rayscan.results.profile import FAR, Profile, profile_likelihood
 from rayscan.store.arrays import column, labels, names_of, scanned_in_log, unit_of
 from rayscan.store.run_directory import RunDirectory
 
@@ -213,7 +213,7 @@ class Plots:
         x, y : str
         path : str or Path, optional
         bins : int or sequence of float, or a pair of these, optional
-            As in `rayscan.profile.profile_likelihood`.
+            As in `rayscan.results.profile.profile_likelihood`.
         most : float
             The largest difference of chi-squared that is shown.
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Origin
-from rayscan.saturation import ENOUGH, UNKNOWN, Coverage, estimate_coverage, reach
+from rayscan.results.saturation import ENOUGH, UNKNOWN, Coverage, estimate_coverage, reach
 
 SMALL, LARGE = np.array([0.1, 0.1]), np.array([0.6, 0.6])
 """Corners of a square of side 0.2 and of one of side 0.3: three and seven tenths of the valid region."""

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from rayscan.diagnostics import Diagnostics
-    from rayscan.plot import Plots
-    from rayscan.profile import Profile
-    from rayscan.saturation import Coverage
-    from rayscan.volume import Volume
+    from rayscan.results.diagnostics import Diagnostics
+    from rayscan.results.plot.plots import Plots
+    from rayscan.results.profile import Profile
+    from rayscan.results.saturation import Coverage
+    from rayscan.results.volume import Volume
 
 
 class ScanResult:
@@ -74,27 +74,27 @@ class ScanResult:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The best-fit point: its likelihood, parameters and observables by name; see `rayscan.profile.best_point`."""
-        from rayscan.profile import best_point
+        """The best fit: likelihood, parameters and observables by name; see `rayscan.results.profile.best_point`."""
+        from rayscan.results.profile import best_point
 
         return best_point(self.table)
 
     def profile(self, x: str, y: str | None = None, bins: Any = None) -> Profile:
-        """Return the profile likelihood of one or two columns; see `rayscan.profile.profile_likelihood`."""
-        from rayscan.profile import profile_likelihood
+        """Return the profile likelihood of one or two columns; see `rayscan.results.profile.profile_likelihood`."""
+        from rayscan.results.profile import profile_likelihood
 
         return profile_likelihood(self.table, x, y, bins)
 
     def volume(self) -> Volume:
-        """Return the valid fraction of the prior, with its error; see `rayscan.volume.estimate_volume`."""
-        from rayscan.volume import estimate_volume
+        """Return the valid fraction of the prior, with its error; see `rayscan.results.volume.estimate_volume`."""
+        from rayscan.results.volume import estimate_volume
 
         rows = self._rows
         return estimate_volume(rows["origin"], rows["density"], rows["valid"])
 
     def coverage(self) -> Coverage:
-        """Return the share of the valid region within reach; see `rayscan.saturation.estimate_coverage`."""
-        from rayscan.saturation import estimate_coverage
+        """Return the share of the valid region within reach; see `rayscan.results.saturation.estimate_coverage`."""
+        from rayscan.results.saturation import estimate_coverage
 
         return estimate_coverage(**self._rows)
 
@@ -102,15 +102,15 @@ class ScanResult:
     def weights(self) -> NDArray[np.float64]:
         """Weights ``(n,)`` of the rows of `valid` that make them a sample of the prior within the target.
 
-        Their mean is 1; for their accuracy see `rayscan.weights.prior_weights`.
+        Their mean is 1; for their accuracy see `rayscan.results.weights.prior_weights`.
         """
-        from rayscan.weights import prior_weights
+        from rayscan.results.weights import prior_weights
 
         return prior_weights(**self._rows)
 
     def diagnostics(self) -> Diagnostics:
         """Return how the scan went, what it covers, and whether it still finds new territory; print it to read it."""
-        from rayscan.diagnostics import diagnose
+        from rayscan.results.diagnostics import diagnose
 
         return diagnose(**self._rows)
 
@@ -128,13 +128,13 @@ class ScanResult:
     @property
     def plot(self) -> Plots:
         """Figures: ``result.plot.corner("mh.png")`` and others."""
-        from rayscan.plot import Plots
+        from rayscan.results.plot.plots import Plots
 
         return Plots.of_run(self.table, self._run)
 
     def report(self) -> str:
         """Return a summary as text."""
-        from rayscan.report import text_report
+        from rayscan.results.report import text_report
 
         return text_report(self.path, self.table)
 

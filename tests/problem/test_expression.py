@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rayscan.errors import ExpressionError
-from rayscan.expression import Expression
+from rayscan.problem.expression import Expression
 
 
 def test_arithmetic_of_arrays() -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.diagnostics import diagnose
 from rayscan.errors import printable
 from rayscan.learn.data import Origin
-from rayscan.profile import best_point
+from rayscan.results.diagnostics import diagnose
+from rayscan.results.profile import best_point
 from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import RunDirectory

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rayscan.report import WIDTH, Report, text_report, utilisation
+from rayscan.results.report import WIDTH, Report, text_report, utilisation
 from rayscan.store import Schema, Store
 from rayscan.tools.base import Stage, Status
 

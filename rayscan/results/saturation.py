@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
-from rayscan.volume import importance
+from rayscan.results.volume import importance
 
 BEYOND = 1.5
 """A place is within reach of a sample nearer than this many times the distance that nine of ten of its points have to
@@ -80,9 +80,9 @@ def estimate_coverage(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid
     Notes
     -----
     *Probes* are the valid ones of those points that were drawn with a known density, whatever the surrogate thought of
-    them. Weighted by importance (`rayscan.volume.importance`) they are a sample of the whole valid region, what is not
-    known of it included. Each is compared with the points found before it, as it may have led to others nearby; those
-    of the first quarter of the scan are left out. *Within reach* is nearer than `BEYOND` times the distance that nine
+    them. Weighted by importance (`rayscan.results.volume.importance`) they are a sample of the whole valid region, what
+    is not known of it included. Each is compared with the points found before it, as it may have led to others nearby;
+    those of the first quarter of the scan are left out. *Within reach* is nearer than `BEYOND` times the distance that nine
     of ten points have to their nearest: the measure is whether the sample has holes that are larger than its own
     spacing, not how fine that is.
 
@@ -93,8 +93,8 @@ def estimate_coverage(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid
 
     the error of a ratio, and that of one more probe beyond reach with the largest weight seen.
 
-    A region of which no probe and no other point was ever valid has no part in it; `rayscan.volume.Volume.unseen`
-    limits that.
+    A region of which no probe and no other point was ever valid has no part in it;
+    `rayscan.results.volume.Volume.unseen` limits that.
     """
     points, good = np.asarray(u, np.float64), np.asarray(valid, bool)
     weight = importance(np.asarray(origin), np.asarray(density, np.float64), good)

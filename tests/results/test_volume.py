@@ -9,7 +9,7 @@ import pytest
 
 from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
-from rayscan.volume import estimate_volume, importance
+from rayscan.results.volume import estimate_volume, importance
 
 
 def scan(seed, valid, d, rounds=12):

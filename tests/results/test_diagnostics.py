@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rayscan.clusters import LINKED
-from rayscan.clusters import islands as told_apart
-from rayscan.diagnostics import GROWING, SATURATED, UNKNOWN, clusters, diagnose
+from rayscan.learn.clusters import LINKED
+from rayscan.learn.clusters import islands as told_apart
 from rayscan.learn.data import Origin
-from rayscan.result import open_run
+from rayscan.results.diagnostics import GROWING, SATURATED, UNKNOWN, clusters, diagnose
+from rayscan.results.result import open_run
 from rayscan.store import Schema, Store
 
 CENTRES = np.array([[0.2, 0.2, 0.2], [0.8, 0.2, 0.5], [0.5, 0.8, 0.8]])

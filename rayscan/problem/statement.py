@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError
-from rayscan.space import Space, check_name
-from rayscan.target import Judgement, Target
+from rayscan.problem.space import Space, check_name
+from rayscan.problem.target import Judgement, Target
 from rayscan.tools.base import Tool
 
 Array = NDArray[np.float64]

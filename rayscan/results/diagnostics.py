@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from rayscan.clusters import clusters
+from rayscan.learn.clusters import clusters
 from rayscan.learn.data import Array, Origin
-from rayscan.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
-from rayscan.volume import Volume, estimate_volume, importance
-from rayscan.weights import effective_size, prior_weights
+from rayscan.results.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
+from rayscan.results.volume import Volume, estimate_volume, importance
+from rayscan.results.weights import effective_size, prior_weights
 
 GOALS = (10, 100, 1000, 10_000)
 RECENT = 1000
@@ -43,7 +43,7 @@ class Diagnostics:
     by_origin : mapping of str to (int, int)
         Origin → points and valid points.
     effective_size : float
-        How many equal points the valid ones are worth with their weights (`rayscan.weights.prior_weights`).
+        How many equal points the valid ones are worth with their weights (`rayscan.results.weights.prior_weights`).
     clusters, loners : int
         Groups of three or more valid points linked with each other but not with other groups, and points in none. What
         is nearer than the points lie apart is one group: regions are told apart better as their points become more.
@@ -53,7 +53,8 @@ class Diagnostics:
         Evaluations, and the share of the valid points found in the tenth of the scan that ends there that lie beyond
         the reach of all found earlier: 1.5 times the distance that nine of ten of these have to their nearest.
     coverage : Coverage
-        The share of the valid volume within reach of points found earlier; see `rayscan.saturation.estimate_coverage`.
+        The share of the valid volume within reach of points found earlier; see
+        `rayscan.results.saturation.estimate_coverage`.
     volume : Volume
     verdict : str
         "still finding new territory", "saturated", or "too few valid points to tell".

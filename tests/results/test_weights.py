@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan import weights
 from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
-from rayscan.weights import effective_size, prior_weights
+from rayscan.results import weights
+from rayscan.results.weights import effective_size, prior_weights
 
 LOW, HIGH = 0.3, 0.7
 

@@ -11,8 +11,8 @@ import pytest
 
 import rayscan as rs
 from rayscan.errors import ConfigError
-from rayscan.plot import Plots
-from rayscan.profile import best_point, profile_likelihood
+from rayscan.results.plot.plots import Plots
+from rayscan.results.profile import best_point, profile_likelihood
 from rayscan.store import Schema
 
 

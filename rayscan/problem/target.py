@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rayscan.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.expression import Expression
-from rayscan.space import check_name
+from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
+from rayscan.problem.expression import Expression
+from rayscan.problem.space import check_name
 
 Array = NDArray[np.float64]
 KINDS = (Window, Gaussian, Below, Above)

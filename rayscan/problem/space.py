@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.priors import Choice, Derived, Fixed, Log, Normal, Prior, SymLog, Uniform
+from rayscan.problem.priors import Choice, Derived, Fixed, Log, Normal, Prior, SymLog, Uniform
 
 Parameter: TypeAlias = Uniform | Log | SymLog | Normal | Choice | Fixed | Derived
 Array = NDArray[np.float64]

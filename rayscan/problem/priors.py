@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError
-from rayscan.expression import Expression
+from rayscan.problem.expression import Expression
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
-from rayscan.saturation import thinned
-from rayscan.volume import importance
+from rayscan.results.saturation import thinned
+from rayscan.results.volume import importance
 
 NEIGHBOURS = 16
 """Collected points that a local density is taken from: a scatter of a quarter."""

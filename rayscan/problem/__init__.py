@@ -1,0 +1,1 @@
+"""What is asked: parameters and their priors, and the target that observables have to hit."""

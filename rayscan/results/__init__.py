@@ -1,0 +1,1 @@
+"""What finished tables say: figures, reports, volume, coverage, profile likelihoods."""
