@@ -82,8 +82,8 @@ def estimate_coverage(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid
     *Probes* are the valid ones of those points that were drawn with a known density, whatever the surrogate thought of
     them. Weighted by importance (`rayscan.results.volume.importance`) they are a sample of the whole valid region, what
     is not known of it included. Each is compared with the points found before it, as it may have led to others nearby;
-    those of the first quarter of the scan are left out. *Within reach* is nearer than `BEYOND` times the distance that nine
-    of ten points have to their nearest: the measure is whether the sample has holes that are larger than its own
+    those of the first quarter of the scan are left out. *Within reach* is nearer than `BEYOND` times the distance that
+    nine of ten points have to their nearest: the measure is whether the sample has holes that are larger than its own
     spacing, not how fine that is.
 
     With weights :math:`w_i` and :math:`c_i = 1` within reach, 0 beyond it, and total :math:`W = \sum w_i`,
