@@ -46,6 +46,10 @@ LAYERS = {
 """What a part of the house must not know."""
 
 
+MEETING = {("problem/statement.py", "problem")}
+"""Where the tool joins what is asked."""
+
+
 def imports(path: Path, *, annotations_only: bool = False) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     guarded: set[ast.AST] = set()
@@ -79,7 +83,7 @@ def test_third_party_doors(path: Path) -> None:
 def test_layers(path: Path) -> None:
     """Nothing imports against the flow of the data."""
     for part, forbidden in LAYERS.items():
-        if not relative(path).startswith(part):
+        if not relative(path).startswith(part) or (relative(path), part) in MEETING:
             continue
         for name in imports(path):
             if name.startswith("rayscan."):
