@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rayscan.results.diagnostics import Diagnostics
-    from rayscan.results.plot.plots import Plots
+    from rayscan.results.plot import Plots
     from rayscan.results.profile import Profile
     from rayscan.results.saturation import Coverage
     from rayscan.results.volume import Volume
@@ -128,7 +128,7 @@ class ScanResult:
     @property
     def plot(self) -> Plots:
         """Figures: ``result.plot.corner("mh.png")`` and others."""
-        from rayscan.results.plot.plots import Plots
+        from rayscan.results.plot import Plots
 
         return Plots.of_run(self.table, self._run)
 

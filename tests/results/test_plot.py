@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.image import imread
 
 from rayscan.errors import ConfigError
-from rayscan.results.plot.plots import Plots
+from rayscan.results.plot import Plots
 from rayscan.store import Schema, Store
 
 D = 3
@@ -154,7 +154,7 @@ def test_the_figures_of_a_run_show_what_its_description_names(tmp_path):
 
 def test_large_tables_are_thinned(monkeypatch):
     """A picture has a bounded number of dots, spread over all points."""
-    monkeypatch.setattr("rayscan.results.plot.plots.MAX_DRAWN", 100)
+    monkeypatch.setattr("rayscan.results.plot.style.MAX_DRAWN", 100)
     figure = Plots(scan(1000, np.ones(1000, bool))).scatter("tanb", "At")
     dots = figure.axes[0].collections[1].get_offsets()
     assert len(dots) == 100

@@ -11,7 +11,7 @@ import pytest
 
 import rayscan as rs
 from rayscan.errors import ConfigError
-from rayscan.results.plot.plots import Plots
+from rayscan.results.plot import Plots
 from rayscan.results.profile import best_point, profile_likelihood
 from rayscan.store import Schema
 

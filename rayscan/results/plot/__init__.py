@@ -1,1 +1,5 @@
-"""Figures of a scan."""
+"""Figures of a scan: `Plots` saves and names them, each family is drawn in a file of its own."""
+
+from rayscan.results.plot.plots import Plots
+
+__all__ = ["Plots"]

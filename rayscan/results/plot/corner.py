@@ -1,0 +1,87 @@
+"""Every pair of columns of the valid points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import corner as corner_package
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from rayscan.results.plot.columns import Array, Columns
+from rayscan.results.plot.style import DENSE, VALID, count, empty, thinned
+
+
+def corner(of: Columns, columns: Sequence[str] | None = None) -> Figure:
+    """Draw the figure of `rayscan.results.plot.Plots.corner`."""
+    names = list(columns) if columns is not None else [*of.parameters, *of.constrained]
+    values = [of.scaled(name) for name in names]
+    points = np.column_stack([value[of.valid] for value, _ in values]) if names else np.empty((0, 0))
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return empty(f"no valid point among {len(of.valid):,} evaluations yet")
+    size = float(np.clip(1.9 * len(names) + 0.8, 4.0, 30.0))
+    figure = Figure(figsize=(size, size))
+    axis_labels = [label for _, label in values]
+    ranges = [of.range(name, value) for name, (value, _) in zip(names, values, strict=True)]
+    _draw(figure, thinned(points), axis_labels, ranges)
+    few = "" if len(points) > len(names) else "\ntoo few for densities: each one is drawn"
+    figure.suptitle(
+        f"{count(len(points), 'valid point')} of {count(len(of.valid), 'evaluation')}{few}",
+        x=0.98, ha="right", fontsize=13,
+    )  # fmt: skip
+    return figure
+
+
+def _draw(figure: Figure, points: Array, axis_labels: list[str], ranges: list[tuple[float, float]]) -> None:
+    n, k = points.shape
+    dense = n >= DENSE
+    if n > k:
+        corner_package.corner(
+            points, fig=figure, labels=axis_labels, range=ranges, bins=40 if dense else 15, color=VALID,
+            plot_contours=False, plot_density=False, plot_datapoints=True, labelpad=-0.04, max_n_ticks=4,
+            label_kwargs={"fontsize": 12}, hist_kwargs={"histtype": "stepfilled", "alpha": 0.75, "lw": 0},
+            data_kwargs={"alpha": float(np.clip(1500 / n, 0.06, 0.8)), "ms": 2.4 if dense else 4.5, "mew": 0},
+        )  # fmt: skip
+        grid = np.array(figure.axes).reshape(k, k)
+    else:
+        # corner refuses fewer points than columns; a scan that has just begun has them.
+        grid = figure.subplots(k, k, squeeze=False)
+        figure.subplots_adjust(left=0.13, right=0.97, bottom=0.12, top=0.94, wspace=0.06, hspace=0.06)
+        _draw_few(grid, points, axis_labels, ranges)
+    for axes in grid.ravel():
+        axes.tick_params(labelsize=9, length=3, direction="in")
+
+
+def _draw_few(grid: NDArray[Any], points: Array, axis_labels: list[str], ranges: list[tuple[float, float]]) -> None:
+    k = len(axis_labels)
+    for row in range(k):
+        for col in range(k):
+            axes: Axes = grid[row, col]
+            if col > row:
+                axes.set_axis_off()
+                continue
+            if row == col:
+                axes.plot(points[:, col], np.zeros(len(points)), "|", color=VALID, ms=18, mew=2)
+                axes.set_ylim(-1, 1)
+            else:
+                axes.plot(points[:, col], points[:, row], "o", color=VALID, ms=5)
+                axes.set_ylim(ranges[row])
+            axes.set_xlim(ranges[col])
+            axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
+            axes.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
+            axes.tick_params(rotation=45)
+            if row == k - 1:
+                axes.set_xlabel(axis_labels[col], fontsize=12)
+            else:
+                axes.set_xticklabels([])
+            if col == 0 and row > 0:
+                axes.set_ylabel(axis_labels[row], fontsize=12)
+            else:
+                axes.set_yticklabels([])
+            if row == col:
+                axes.set_yticks([])

@@ -1,0 +1,77 @@
+"""Profile likelihoods of one and two columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rayscan.results.plot.columns import Array, Columns
+from rayscan.results.plot.style import DARK, VALID, empty, tidy
+from rayscan.results.profile import Profile, profile_likelihood
+from rayscan.store.arrays import column
+
+CONFIDENCES = (0.68, 0.95)
+
+
+def profile(of: Columns, x: str, y: str | None, *, bins: Any, most: float) -> Figure:
+    """Draw the figure of `rayscan.results.plot.Plots.profile`."""
+    found = profile_likelihood(of.table, x, y, bins)
+    if not np.isfinite(found.delta_chi2).any():
+        return empty("no point has a likelihood yet")
+    figure = Figure(figsize=(6.6, 5.2), layout="constrained")
+    axes = figure.subplots()
+    if y is None:
+        _draw_line(axes, found, most)
+    else:
+        mesh = _draw_map(axes, found, most)
+        bar = figure.colorbar(mesh, ax=axes, pad=0.02)
+        bar.set_label(r"$\Delta\chi^2 = -2\,\ln(L/L_{max})$", fontsize=12)
+        bar.outline.set_visible(False)
+        axes.set_ylabel(of.label(y))
+    best = np.flatnonzero(column(of.table, "point_id") == found.best)
+    across = of.numbers(x)[best]
+    axes.plot(across, np.zeros(1) if y is None else of.numbers(y)[best], "*", color=DARK, ms=13, mec="w")
+    axes.set_xlabel(of.label(x))
+    for name, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
+        if name is not None and of.is_log(name):
+            scale("log")
+    axes.set_title("from the points found: the true likelihood is at least this", fontsize=9, loc="left")
+    tidy(axes)
+    return figure
+
+
+def _draw_line(axes: Axes, found: Profile, most: float) -> None:
+    delta = found.delta_chi2
+    axes.stairs(np.where(np.isfinite(delta), delta, np.nan), found.edges[0], color=VALID, lw=1.8, baseline=None)
+    for confidence in CONFIDENCES:
+        level = found.level(confidence)
+        axes.axhline(level, color=DARK, lw=0.9, ls="--")
+        axes.text(1.0, level, f" {confidence:.0%}", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+    axes.set(ylim=(0, most), xlim=(found.edges[0][0], found.edges[0][-1]))
+    axes.set_ylabel(r"$\Delta\chi^2 = -2\,\ln(L/L_{max})$")
+
+
+def _draw_map(axes: Axes, found: Profile, most: float) -> Any:
+    delta = found.delta_chi2.T
+    mesh = axes.pcolormesh(*found.edges, delta, cmap="viridis_r", vmin=0.0, vmax=most, rasterized=True)
+    levels = [found.level(confidence) for confidence in CONFIDENCES]
+    if min(delta.shape) > 1:
+        # A bin without a point is outside, and so is what lies beyond the edges, for regions are closed.
+        closed = np.pad(np.where(np.isfinite(delta), delta, 1e3), 1, constant_values=1e3)
+        lines = axes.contour(*(_padded(middle) for middle in found.centres), closed, levels, colors=["w", DARK],
+                             linewidths=1.4)  # fmt: skip
+        names = {level: f"{confidence:.0%}" for level, confidence in zip(levels, CONFIDENCES, strict=True)}
+        axes.clabel(lines, fmt=names, fontsize=9)
+    axes.set(xlim=found.edges[0][[0, -1]], ylim=found.edges[1][[0, -1]])
+    return mesh
+
+
+def _padded(middle: Array) -> Array:
+    """Return the middles of bins with one more on either side, for logarithmic axes a positive one."""
+    low, high = 2 * middle[0] - middle[1], 2 * middle[-1] - middle[-2]
+    if middle[0] > 0 >= low:
+        low = middle[0] ** 2 / middle[1]
+    return np.concatenate([[low], middle, [high]])
