@@ -128,16 +128,16 @@ def ladder() -> Figure:
     return figure
 
 
-def chains(scan: Followed) -> Figure:
-    """Draw walkers on what the surrogate believes, beside what is true; and what they fill."""
+def population(scan: Followed) -> Figure:
+    """Draw the population on what the surrogate believes, beside what is true; and what they fill."""
     figure, (left, middle, right) = _panels(1, 3, (9.6, 3.4))
     method, rng = scan.method, np.random.default_rng(1)
     grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 161)] * 2), -1).reshape(-1, 2)
     believed = np.exp(method.belief.log_p(grid, goal=True)).reshape(161, 161)
     left.imshow(believed, origin="lower", extent=(0, 1, 0, 1), cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
-    walkers = method.walkers.chains.u[rng.permutation(len(method.walkers.chains.u))[:400]]
-    left.plot(*walkers.T, ".", ms=2, color=PINK)
-    left.set_title("walkers on the believed probability", fontsize=10)
+    particles = method.walkers.population.u[rng.permutation(len(method.walkers.population.u))[:400]]
+    left.plot(*particles.T, ".", ms=2, color=PINK)
+    left.set_title("the population on the believed probability", fontsize=10)
     method.ask(30, np.empty((0, 2)))
     candidates = method.walkers.candidates.u
     known = scan.rows.u[scan.rows.valid]
@@ -231,9 +231,7 @@ def climbs(scan: Followed) -> Figure:
 
 def _climbed(method: CoverageProposer, count: int, reach: float, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return places ``(count, d)`` that walkers visit, and where these climb to."""
-    walkers = method.walkers
-    visited, _ = walkers.chains.walk(walkers.log_density, 60, 5, rng)
-    visited = visited[rng.permutation(len(visited))[:count]]
+    visited = method.walkers.visit(count, rng)[:count]
     return visited, climbed(visited, method.belief.log_p, math.log(BELIEVED), reach, rng)
 
 
@@ -241,7 +239,7 @@ def second_look(scan: Followed) -> Figure:
     """Draw what places that walkers visit are promised, and what is kept, at the first and at the second look."""
     method, rng = scan.method, np.random.default_rng(1)
     assert method.belief.second_look is not None
-    visited, _ = method.walkers.chains.walk(method.walkers.log_density, 60, 10, rng)
+    visited = method.walkers.visit(6000, rng)
     kept = scan.problem.valid(visited)
     figure, (left, right) = _panels(1, 2, (7.6, 3.3))
     looks = (
@@ -260,12 +258,14 @@ def second_look(scan: Followed) -> Figure:
 
 
 def volume(flat: Followed, scan: Followed) -> Figure:
-    """Draw the audit's draws around a region, and how a volume estimate converges."""
+    """Draw probes around a region, and how a volume estimate converges."""
     figure, (left, right) = _panels(1, 2, (8.2, 3.5))
     _region(left, flat.problem)
     known = flat.rows.u[flat.rows.valid]
     left.plot(*known.T, ".", ms=4, color=GREY, label="known valid points")
-    left.plot(*flat.method.audit.sample(250, np.random.default_rng(0)).T, ".", ms=4, color=SKY, label="audit")
+    left.plot(
+        *flat.method.walkers.population.draw(250, np.random.default_rng(0)).T, ".", ms=4, color=SKY, label="probes"
+    )
     left.legend(fontsize=8, loc="upper right", framealpha=0.9)
     at = np.unique(np.geomspace(300, len(scan.rows), 40).astype(int))
     seen = [estimate_volume(scan.rows.origin[:n], scan.rows.density[:n], scan.rows.valid[:n]) for n in at]
@@ -349,7 +349,9 @@ def main(argv: list[str] | None = None) -> None:
     """Draw all figures, or those named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help="some of: ladder chains second_look hops alike climbs surrogates volume saturation"
+        "names",
+        nargs="*",
+        help="some of: ladder tempering population second_look hops alike climbs surrogates volume saturation",
     )
     wanted = parser.parse_args(argv).names
     started = time.monotonic()
@@ -364,7 +366,7 @@ def main(argv: list[str] | None = None) -> None:
 
     figures: dict[str, Callable[[], Figure]] = {
         "ladder": ladder,
-        "chains": lambda: chains(scan("band")),
+        "population": lambda: population(scan("band")),
         "second_look": lambda: second_look(scan("mhiggs5")),
         "hops": hops,
         "alike": alike,

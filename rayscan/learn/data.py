@@ -25,9 +25,9 @@ class Origin(enum.IntEnum):
     UNIFORM = 2
     MAP = 3
     LOCAL = 4
-    CHAIN = 5
+    POPULATION = 5
     GROWTH = 6
-    AUDIT = 7
+    PROBE = 7
     FORK = 8
     TRANSPLANT = 9
 
@@ -35,6 +35,10 @@ class Origin(enum.IntEnum):
     def label(self) -> str:
         """The lower-case name used in tables."""
         return self.name.lower()
+
+
+GUIDED = (Origin.POPULATION, Origin.PROBE)
+"""Origins of points that were drawn where the surrogates believe."""
 
 
 @dataclass(frozen=True, slots=True)

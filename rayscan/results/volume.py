@@ -11,11 +11,17 @@ from scipy.special import gammaincinv
 
 from rayscan.learn.data import Array, Origin
 
-UNBIASED = (Origin.INITIAL, Origin.UNIFORM, Origin.AUDIT)
+UNBIASED = (Origin.INITIAL, Origin.UNIFORM, Origin.PROBE)
 """Origins whose ``density`` is the one that a point was drawn with, given everything before it."""
 CONFIDENCE = 0.95
 FEWEST_HITS = 5
 """Valid points of the mixture from which its own scatter says how precise it is."""
+
+
+BLOCKS = 20
+"""Parts of a scan whose means scatter as the estimate does."""
+FEWEST_DRAWS, HEAVIEST = 10.0, 0.7
+"""Effective draws below which, and tail index of their weights above which an estimate is no estimate [2]_."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +31,22 @@ class Volume:
     Attributes
     ----------
     value : float
-        The estimate, in [0, 1] up to its error. 0 where no point of known density was valid.
+        The estimate, in [0, 1] up to its error. 0 where no point of known density was valid. Where the volume is not
+        `known`, a number that it probably exceeds.
     error : float
-        Its standard error; never 0, also when no point was valid; infinite without evaluations.
+        Its standard error; never 0, also when no point was valid; infinite where the volume is not `known`.
     evaluations : int
         Points that the estimate rests on: those of known density.
     upper : float
-        The limit that the fraction is below at 95 % confidence, judging by the regions in which valid points are known.
+        The limit that the fraction is below at 95 % confidence, judging by the regions in which valid points are known;
+        1 where the volume is not `known`.
     unseen : float
         The limit at 95 % confidence for a valid region in which no point was ever found: one that every uniform point
         missed. No estimate can exclude less, however small its error.
+    draws : float
+        Equally weighted valid draws that would say as much.
+    tail : float
+        Index of the weights' tail; NaN where there are too few to tell.
     """
 
     value: float
@@ -42,6 +54,13 @@ class Volume:
     evaluations: int
     upper: float
     unseen: float
+    draws: float = 0.0
+    tail: float = math.nan
+
+    @property
+    def known(self) -> bool:
+        """Whether the estimate is one: few draws, or some that count for most, leave the volume open."""
+        return math.isfinite(self.error)
 
     @property
     def relative(self) -> float:
@@ -52,6 +71,9 @@ class Volume:
         unseen = f"a region never found holds less than {self.unseen:.2g} (95 %)"
         if self.evaluations == 0:
             return "unknown: no point was drawn with a known density"
+        if not self.known:
+            why = f"{self.draws:.1f} effective draws" if self.draws < FEWEST_DRAWS else f"tail index {self.tail:.2f}"
+            return f"unknown, at least about {self.value:.1g} of the prior ({why}; {unseen})"
         if self.value == 0:
             return f"less than {self.upper:.2g} of the prior (95 %, none valid of {self.evaluations:,} points)"
         return f"{self.value:.4g} ± {self.error:.2g} of the prior ({self.evaluations:,} points; {unseen})"
@@ -78,22 +100,29 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     For a point drawn with density q given all that came before, the expectation of ``valid / q`` is the volume V,
     whatever q was learnt from. Points of known density are of two kinds:
 
-    * *plain*, with q = 1: the Sobol start and the uniform points before there was an audit. Each point of a scrambled
+    * *plain*, with q = 1: the Sobol start and the uniform points before there were probes. Each point of a scrambled
       Sobol sequence is uniform by itself, so their mean is unbiased; together they scatter less than independent
       points, so that a binomial error is on the safe side.
-    * *mixed*: batches of uniform and audit points, q being the density of the mixture
-      (`rayscan.learn.coverage.audit.Audit`). The density gets better as the scan goes on. Weights that follow the
-      observed scatter would prefer batches that missed; the k-th point gets the weight √k instead, which is fixed
-      beforehand and at most 9/8 of the variance of the best such rule for any rate of learning [1]_.
+    * *mixed*: batches of uniform points and of probes, which are draws of the tempered population
+      (`rayscan.learn.population`), q being the density of the mixture. The normalising constant of the population's
+      density is an estimate without bias as well, anew after each refit. The density gets better as the scan goes on.
+      Weights that follow the observed scatter would prefer batches that missed; the k-th point gets the weight √k
+      instead, which is fixed beforehand and at most 9/8 of the variance of the best such rule for any rate of learning
+      [1]_.
 
-    The two means are averaged by inverse variance. The plain one's is V (1 - V) / n with the mixed mean for V; the
-    mixed one's comes from the scatter of the mixed points; both are as if there had been one more valid point. Weights
-    must not depend on the points they apply to, or rare large values would be weighted down: those of one half of the
-    mixed points are taken from the other half.
+    The two means are averaged by inverse variance. The plain one's is V (1 - V) / n with the mixed mean for V. Mixed
+    points of one refit share a normalising constant, so the mixed one's error comes from the scatter of the means of
+    `BLOCKS` successive parts of the scan. Both are as if there had been one more valid point. Weights must not depend
+    on the points they apply to, or rare large values would be weighted down: those of one half of the mixed points are
+    taken from the other half.
 
     The mean of the estimate is V. As for a Poisson count, an estimate that is too small comes with an error that is too
     small, so that the mean of (estimate - V) / error is half the skewness of the estimate below 0: about -0.1 where the
     error is a tenth of V.
+
+    Where few draws count for most of the estimate, its scatter does not know its error. So with fewer than
+    `FEWEST_DRAWS` effective draws, or where the tail index of the weights [2]_ exceeds `HEAVIEST`, the volume is said
+    to be unknown, and the value is what all but the largest weights make of it, less twice its scatter.
 
     The error describes what was sampled. Regions in which nothing was ever found are only within reach of uniform
     points; `Volume.unseen` is the limit for these.
@@ -102,13 +131,15 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     ----------
     .. [1] A. B. Owen and Y. Zhou, "The square root rule for adaptive importance sampling", ACM Trans. Model. Comput.
        Simul. 30 (2020) 13, arXiv:1901.02976.
+    .. [2] A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, "Pareto smoothed importance sampling", J. Mach. Learn.
+       Res. 25 (2024) 72, arXiv:1507.02646.
     """
     codes, q, good = np.asarray(origin), np.asarray(density, np.float64), np.asarray(valid, bool)
     known = unbiased(codes, q)
     evaluations = int(known.sum())
     if not evaluations:
         return Volume(0.0, math.inf, 0, 1.0, 1.0)
-    unseen = _no_hit_limit(int((known & (codes != Origin.AUDIT)).sum()))
+    unseen = _no_hit_limit(int((known & (codes != Origin.PROBE)).sum()))
     if not good[known].any():
         return Volume(0.0, _binomial_error(0.0, evaluations), evaluations, unseen, unseen)
     plain, mixed = known & (q == 1.0), known & (q != 1.0)
@@ -118,10 +149,48 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     plain_error = float(weight[plain].sum()) * (_binomial_error(value, n_plain) if n_plain else 0.0)
     values = good[mixed] / q[mixed]
     error = math.hypot(plain_error, math.sqrt(_variance(values, weight[mixed] * q[mixed])))
+    draws = float(weight[good].sum() ** 2 / (weight[good] ** 2).sum())
+    tail = tail_index(weight[good & mixed])
+    if mixed.any() and (draws < FEWEST_DRAWS or tail > HEAVIEST):
+        least = np.sort(weight[good])[: -math.ceil(min(0.2 * good.sum(), 3 * math.sqrt(good.sum())))]
+        bound = max(float(least.sum() - 2 * math.sqrt((least**2).sum())), 0.0)
+        return Volume(bound, math.inf, evaluations, 1.0, unseen, draws, tail)
     count = (value / error) ** 2
     # The limit of a Poisson count with the same relative error.
     upper = min(1.0, float(gammaincinv(count + 1, CONFIDENCE)) * value / count)
-    return Volume(value, error, evaluations, upper, unseen)
+    return Volume(value, error, evaluations, upper, unseen, draws, tail)
+
+
+def tail_index(weight: Array) -> float:
+    """Return the index k of the generalised Pareto distribution that the largest of positive weights ``(n,)`` follow.
+
+    Below 1/2 their variance is finite; above 0.7 their mean says little, at any sample size in reach. NaN for fewer
+    than 25 weights.
+
+    References
+    ----------
+    J. Zhang, M. A. Stephens, "A new and efficient estimation method for the generalized Pareto distribution",
+    Technometrics 51 (2009) 316; the share of the weights, and the prior on k, from A. Vehtari et al., arXiv:1507.02646.
+    """
+    n = len(weight)
+    if n < 25:
+        return math.nan
+    count = min(n // 5, int(3 * math.sqrt(n)))
+    ordered = np.sort(weight)
+    excess = ordered[-count:] - ordered[-count - 1]
+    if excess[-1] <= 1e-9 * ordered[-1]:
+        return -math.inf
+    excess = np.maximum(excess, 1e-12 * excess[-1])
+    grid = np.arange(1, 30 + int(math.sqrt(count)) + 1) - 0.5
+    theta = 1 / excess[-1] + (1 - np.sqrt(len(grid) / grid)) / (3 * excess[count // 4])
+    shape = np.log1p(-theta[:, None] * excess).mean(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        likelihood = count * (np.log(-theta / shape) - shape - 1)
+    likelihood = np.where(np.isfinite(likelihood), likelihood, -np.inf)
+    share = np.exp(likelihood - likelihood.max())
+    best = float(share @ theta / share.sum())
+    k = float(np.log1p(-best * excess).mean())
+    return (k * count + 5.0) / (count + 10)
 
 
 def importance(origin: NDArray[np.int8], density: Array, valid: NDArray[np.bool_]) -> Array:
@@ -171,14 +240,22 @@ def _shares(values: Array, weight: Array, n_plain: int) -> Array:
 
 
 def _variance(values: Array, weight: Array) -> float:
-    """Return the variance of ``weight @ values`` of independent values."""
+    """Return the variance of ``weight @ values``: that of independent values, or of successive blocks if it is more."""
     if not len(values) or not weight.any():
         return 0.0
-    share = weight / weight.sum()
-    scatter = float(np.sum(weight**2 * (values - share @ values) ** 2)) / max(1.0 - float(np.sum(share**2)), 0.5)
+    blocks = min(BLOCKS, len(values))
+    starts = np.linspace(0, len(values), blocks + 1).astype(np.int64)[:-1]
+    total, share = np.add.reduceat(weight * values, starts), np.add.reduceat(weight, starts)
+    mean = total.sum() / share.sum()
+    scatter = max(_scatter(total - share * mean, share), _scatter(weight * (values - mean), weight))
     # As for a binomial share, the error is that with one more success, here of the largest value seen. The scatter of
     # few and uneven values is small exactly when large ones are missing, and the sum is then too small as well.
     return scatter + float(np.max(weight * values)) ** 2
+
+
+def _scatter(off: Array, share: Array) -> float:
+    """Return the variance of a sum of independent parts that are so far off their means, with `share` of the weight."""
+    return float((off**2).sum()) / max(1.0 - float(np.sum((share / share.sum()) ** 2)), 0.5)
 
 
 def _binomial_error(share: float, n: int) -> float:

@@ -12,7 +12,11 @@ from rayscan.store.schema import Schema
 from rayscan.tools.base import Status
 
 STATUS_CODES = {status.label: int(status) for status in Status}
-ORIGIN_CODES = {origin.label: int(origin) for origin in Origin}
+ORIGIN_CODES = {
+    **{origin.label: int(origin) for origin in Origin},
+    "chain": int(Origin.POPULATION), "audit": int(Origin.PROBE),
+}  # fmt: skip
+"""By the names in tables, those in older runs included."""
 
 
 def as_rows(table: pa.Table, schema: Schema) -> Rows:

@@ -29,10 +29,12 @@ from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves import copies
 from rayscan.learn.moves import hops as hopping
-from rayscan.learn.moves.chains import Chains
 from rayscan.learn.moves.hops import Hops
 from rayscan.learn.moves.transplants import Transplants
-from rayscan.learn.surrogates import contest, interpolator, learner
+from rayscan.learn.population.blocks import Blocks
+from rayscan.learn.population.moves import Moves
+from rayscan.learn.population.population import Population
+from rayscan.learn.surrogates import contest, interpolator
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.interpolator import Interpolator
 from rayscan.learn.surrogates.labels import alignment, jury
@@ -75,7 +77,7 @@ class Ablation:
             yield
 
 
-_update, _train, _size = Ladder.update, Contest.train, Contest._size
+_update, _train, _sizes = Ladder.update, Contest.train, Contest._sizes
 
 
 def update_without_levels(self: Ladder, *arguments: Any) -> bool:
@@ -94,10 +96,13 @@ def train_from_scratch(self: Contest, *arguments: Any) -> None:
 def losing(*surrogates: int) -> tuple[Any, str, Any]:
     """Return the replacement by which some surrogates are behind whatever they do."""
 
-    def size(self: Contest, k: int) -> float:
-        return 1e9 if k in surrogates and np.isfinite(_size(self, k)) else _size(self, k)
+    def sizes(self: Contest) -> Array:
+        answer = _sizes(self)
+        for k in surrogates:
+            answer[k, np.isfinite(answer[k])] = 1e9
+        return answer
 
-    return Contest, "_size", size
+    return Contest, "_sizes", sizes
 
 
 def unlearned(self: Interpolator, u: Array, t: Array, *arguments: Any) -> Array:
@@ -105,15 +110,8 @@ def unlearned(self: Interpolator, u: Array, t: Array, *arguments: Any) -> Array:
     return np.full(t.shape, np.nan)
 
 
-def unstretched(u: Array) -> Array:
-    """Return each coordinate twice as it is."""
-    return np.tile(2 * u - 1, 2)
-
-
-def small_steps(self: Chains, movers: Any, others: Any, rng: np.random.Generator) -> Array:
-    """Move each walker by a round Gaussian step of a random size."""
-    trial: Array = self.u[movers] + rng.normal(size=(len(movers), self.d)) * 10 ** rng.uniform(-4, -1, (len(movers), 1))
-    return trial
+def nothing(*_: object, **__: object) -> None:
+    """Do nothing."""
 
 
 def any_width(self: Contest) -> Array:
@@ -138,19 +136,23 @@ ABLATIONS: dict[str, Ablation] = {
     "plain": Ablation("the network without plane waves", (losing(contest.PLAIN),)),
     "points": Ablation("the Gaussian process", ((Interpolator, "train", unlearned),)),
     "networks": Ablation("networks that may drive", (losing(*NETWORKS),)),
-    "edges": Ablation("stretched coordinates", ((interpolator, "edges", unstretched), (learner, "edges", unstretched))),
     "level": Ablation("provisional levels", ((Ladder, "update", update_without_levels),)),
     "cold": Ablation("warm starts: trained from scratch", ((Contest, "train", train_from_scratch),)),
     "width": Ablation("width from errors of predictions", ((Contest, "_uncertainty", any_width),)),
-    "steps": Ablation("differential-evolution moves", ((Chains, "_propose", small_steps),)),
-    "restarts": Ablation("restarts at sparse places", ((Chains, "restart", lambda *arguments: None),)),
+    "mixing": Ablation("linear maps: a length for each parameter only", ((interpolator, "GOOD", np.inf),)),
+    "leap": Ablation("leaps to the target where predictions are precise", ((Ladder, "leap", nothing),)),
+    "difference": Ablation("moves along differences", ((Moves, "_difference", nothing),)),
+    "exchange": Ablation("exchanges of blocks", ((Moves, "_exchange", nothing),)),
+    "redraw": Ablation("redraws of a parameter", ((Moves, "_redraw", nothing),)),
+    "blocks": Ablation("blocks: all parameters together", ((Contest, "blocks", lambda self, u: Blocks.whole(self.d)),)),
+    "settle": Ablation("particles at sparse places", ((Population, "settle", nothing),)),
     "farthest": Ablation("the farthest-point share", ((candidates, "SPREAD", 0.0),)),
     "crowded": Ablation("leaving out near repetitions", ((candidates, "CROWDED", 0.0),)),
     "look": Ablation("the second look", ((SecondLook, "ready", False),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
     "islands": Ablation("hops of whole islands", ((hopping, "copies", no_copies),)),
     "crossings": Ablation("copies to where no known way leads", ((copies, "CROSSED", 0.0),)),
-    "audit": Ablation("the audit", ((method, "AUDIT_SHARE", 0.0),)),
+    "probes": Ablation("probes", ((method, "PROBE_SHARE", 0.0),)),
     "uniform": Ablation("the uniform share", options={"random_share": 0.0}),
     "alike": Ablation("islands alike", ((Alike, "train", lambda *arguments, **options: None),)),
     "search": Ablation("the search for middles of fragments", ((alignment, "_sought", the_same),)),

@@ -24,7 +24,7 @@ def rows(n: int, seed: int = 0) -> Rows:
     u = rng.random((n, 2))
     none = np.full(n, np.nan)
     valid = (u < 0.5).all(axis=1)
-    origin = np.where(rng.random(n) < 0.5, Origin.UNIFORM, Origin.CHAIN).astype(np.int8)
+    origin = np.where(rng.random(n) < 0.5, Origin.UNIFORM, Origin.POPULATION).astype(np.int8)
     return Rows(
         np.arange(n), u, np.zeros(n, np.int8), none[:, None], valid, none, none, origin,
         np.where(origin == Origin.UNIFORM, 1.0, np.nan), none,

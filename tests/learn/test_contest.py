@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from rayscan.learn.data import Origin
 from rayscan.learn.options import LearnOptions
@@ -42,8 +43,8 @@ def test_points_drive_first_and_say_themselves_how_good_they_are(judged: Contest
     """Before anything is tested, the interpolation drives, with a width that its true errors bear out."""
     new = np.random.default_rng(1).random((300, 2))
     truth = judged.ladder.scaled(smooth(new))
-    t, logit = judged.predict(new)
-    assert judged.driver == POINTS
+    t, logit = (answer.numpy() for answer in judged.predict(torch.from_numpy(new)))
+    assert judged.driver == [POINTS]
     assert logit.shape == (300,)
     assert np.quantile(np.abs(t - truth), 0.68) < 5 * judged.width[0]
     assert judged.width[0] < 0.1
@@ -52,7 +53,7 @@ def test_points_drive_first_and_say_themselves_how_good_they_are(judged: Contest
 def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest) -> None:
     """Errors decide, not the order in which surrogates are named."""
     new = np.random.default_rng(1).random((100, 2))
-    told = make_rows(new, smooth(new)[:, 0], origin=Origin.CHAIN)
+    told = make_rows(new, smooth(new)[:, 0], origin=Origin.POPULATION)
     told.origin[:20] = Origin.UNIFORM
     judged.tell(told, smooth(new))
     assert [len(errors) for errors in judged.errors] == [80, 80, 80]

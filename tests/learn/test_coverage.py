@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError
-from rayscan.learn.coverage import walkers
+from rayscan.learn.coverage import method, walkers
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.population import population
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.labels.jury import ALIKE, PLAIN, POINTS
@@ -32,6 +33,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "FIRST_STEPS", 150)
     monkeypatch.setattr(contest, "BATCH", 128)
     monkeypatch.setattr(walkers, "WALKERS", 300)
+    monkeypatch.setattr(population, "SIZE", 500)
 
 
 def evaluate(
@@ -160,8 +162,9 @@ def test_global_random_state_is_left_alone() -> None:
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_uniform_share_is_exact_however_points_are_asked_for() -> None:
+def test_uniform_share_is_exact_however_points_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the start, exactly one in ten points is uniform, counted over asks of any size."""
+    monkeypatch.setattr(method, "PROBES_FROM", 10**9)
     proposer = make(3, RING, ("y",))
     scan(proposer, ring, RING, ("y",), 3)
     origin = np.concatenate([proposer.ask(n, np.empty((0, 3))).origin for n in (1, 7, 13, 79, 100, 300)])
@@ -170,8 +173,9 @@ def test_uniform_share_is_exact_however_points_are_asked_for() -> None:
     assert np.abs(uniform - 0.1 * np.arange(1, 501)).max() < 1
 
 
-def test_density_is_one_for_uniform_points_and_unknown_for_guided_ones() -> None:
-    """Only points drawn from the prior carry a density."""
+def test_density_is_one_for_uniform_points_and_unknown_for_guided_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without probes, only points drawn from the prior carry a density."""
+    monkeypatch.setattr(method, "PROBES_FROM", 10**9)
     proposer = make(3, RING, ("y",))
     scan(proposer, ring, RING, ("y",), 3)
     proposals = proposer.ask(100, np.empty((0, 3)))
@@ -198,17 +202,17 @@ def test_pending_points_repel_new_ones() -> None:
         scan(proposer, ring, RING, ("y",), 8)
     cloud = np.random.default_rng(0).uniform([0.0, 0.0, 0.4], [0.5, 1.0, 0.6], (30_000, 3))
     inside = [
-        (p.u[p.origin == Origin.CHAIN][:, 0] < 0.5).mean()
+        (p.u[p.origin == Origin.POPULATION][:, 0] < 0.5).mean()
         for p in (proposers[0].ask(400, np.empty((0, 3))), proposers[1].ask(400, cloud))
     ]
     assert inside[1] < inside[0] - 0.1
 
 
 def test_fast_collects_more_valid_points_and_covers_less() -> None:
-    """The biased selection gets more of its late points into the target, from a narrower part of it."""
+    """The biased selection gets more of its points into the target while surrogates learn, from a narrower part of it."""
     even, fast = (scan(make(3, RING, ("y",), selection=name), ring, RING, ("y",), 8) for name in ("default", "fast"))
-    late = slice(400, None)
-    assert fast.valid[late].mean() > even.valid[late].mean() + 0.02
+    learning = slice(100, 500)
+    assert fast.valid[learning].mean() > even.valid[learning].mean() + 0.02
     assert np.abs(ring(fast.u[fast.valid])).mean() < np.abs(ring(even.u[even.valid])).mean()
 
 
@@ -227,7 +231,8 @@ def test_walkers_on_labels_take_doubtful_places_for_as_good_as_sure_ones() -> No
         jury.stack.weight = np.full(POINTS + 1, 0.25)
         jury.stack.weight[heard] += 1e-6
         proposer.walkers.restart(proposer.replay.best(), proposer.growth.walked, rng)
-        density, p = proposer.walkers.log_density(anywhere), np.exp(proposer.belief.log_p(anywhere))
+        answer = proposer.belief.answer(torch.from_numpy(anywhere))
+        density, p = proposer.walkers._sought.log(answer).numpy(), np.exp(proposer.belief.log_p(anywhere))
         even.append(p[density == 0].min())
         assert (density[p < even[-1]] < 0).all()
     assert level <= even[0] < 1.5 * level
@@ -286,7 +291,7 @@ def test_failed_regions_are_learned_and_avoided() -> None:
 
     target = Target(y=(0.4, 0.6))
     rows = scan(make(3, target, ("y",)), fails_left, target, ("y",), 8)
-    late = rows.u[500:][rows.origin[500:] == Origin.CHAIN]
+    late = rows.u[500:][rows.origin[500:] == Origin.POPULATION]
     assert (late[:, 0] < 0.5).mean() < 0.1
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
+import torch
 
 from rayscan.learn.surrogates.edges import edges
-from rayscan.learn.surrogates.gaussian_process import GaussianProcess
+from rayscan.learn.surrogates.gaussian_process import JITTER, GaussianProcess, distance, matern
 from rayscan.learn.surrogates.interpolator import Interpolator
 
 
@@ -14,29 +18,73 @@ def wavy(u: np.ndarray) -> np.ndarray:
     return np.column_stack([np.sin(5 * u[:, 0]) + u[:, 1], u[:, 2] ** 2 * u[:, 0]])
 
 
-def test_the_gradient_is_the_slope_of_the_loss() -> None:
-    """Differences of the loss agree with its gradient in every parameter."""
+def predicted(process: GaussianProcess, x: np.ndarray) -> np.ndarray:
+    """Return the means ``(n, m)`` at inputs ``(n, k)``."""
+    return process.predict(lambda inputs: torch.from_numpy(x)[:, inputs], torch.device("cpu")).numpy()
+
+
+def interpolated(points: Interpolator, u: np.ndarray) -> np.ndarray:
+    """Return both observables ``(n, 2)`` at points ``(n, d)``."""
+    return points.predict(torch.from_numpy(u), [0, 1]).numpy()
+
+
+@pytest.mark.parametrize("mixing", [False, True])
+def test_the_gradient_is_the_slope_of_the_loss(mixing: bool) -> None:
+    """Differences of the loss agree with its gradient in every parameter, of lengths and of a linear map."""
     rng = np.random.default_rng(0)
     x = rng.random((60, 3))
     z = (wavy(x) - wavy(x).mean(axis=0)) / wavy(x).std(axis=0)
-    process, theta = GaussianProcess(3), np.log([0.3, 0.5, 0.9, 1e-3])
-    slopes = [
-        (process._loss(theta + step, x, z)[0] - process._loss(theta - step, x, z)[0]) / 2e-5
-        for step in 1e-5 * np.eye(4)
-    ]
-    np.testing.assert_allclose(process._loss(theta, x, z)[1], slopes, rtol=1e-5)
+    process = GaussianProcess(3)
+    loss, at = process._loss_of_lengths, np.log([0.3, 0.5, 0.9, 1e-3])
+    if mixing:
+        loss, at = process._loss_of_map, np.append(rng.normal(size=9), math.log(1e-3))
+    steps = 1e-5 * np.eye(len(at))
+    slopes = [(loss(at + step, x, z)[0] - loss(at - step, x, z)[0]) / 2e-5 for step in steps]
+    np.testing.assert_allclose(loss(at, x, z)[1], slopes, rtol=1e-4, atol=1e-4)
 
 
-def test_leave_one_out_errors_are_those_of_leaving_one_out() -> None:
+@pytest.mark.parametrize("mixing", [False, True])
+def test_leave_one_out_errors_are_those_of_leaving_one_out(mixing: bool) -> None:
     """What is returned for a point is the error of a prediction from all the others."""
     rng = np.random.default_rng(1)
     x = rng.random((50, 3))
     y = wavy(x)
     process = GaussianProcess(3)
-    errors = process.fit(x, y, 10, rng)
-    covariance, mean, others = process._covariance(x), y.mean(axis=0), np.arange(50) != 7
+    errors = process.fit(x, y, 10, rng, mixing=mixing)
+    scaled = x[:, process.inputs] @ process.weights.T
+    covariance = matern(distance(scaled, scaled)) + (process.noise + JITTER) * np.eye(50)
+    mean, others = y.mean(axis=0), np.arange(50) != 7
     guess = mean + covariance[7, others] @ np.linalg.solve(covariance[np.ix_(others, others)], y[others] - mean)
-    np.testing.assert_allclose(y[7] - guess, errors[7], rtol=1e-6)
+    np.testing.assert_allclose(y[7] - guess, errors[7], rtol=1e-5)
+
+
+def test_a_function_of_few_parameters_of_many_is_learned_from_few_points() -> None:
+    """Of thirty parameters two matter; lengths say so, the others are left out, and predictions are good."""
+    rng = np.random.default_rng(7)
+    x, new = rng.uniform(-1, 1, (150, 30)), rng.uniform(-1, 1, (400, 30))
+    process = GaussianProcess(30)
+    process.fit(x, (x[:, 3] ** 2 + x[:, 8])[:, None], 30, rng)
+    assert {3, 8} <= set(process.inputs.tolist())
+    assert len(process.inputs) < 10
+    assert np.abs(predicted(process, new)[:, 0] - new[:, 3] ** 2 - new[:, 8]).mean() < 0.02
+
+
+def test_a_function_of_few_directions_is_learned_by_a_linear_map() -> None:
+    """Where the two directions that matter are no axes, a map finds them, and lengths do not."""
+    rng = np.random.default_rng(8)
+    turned = np.linalg.qr(rng.normal(size=(12, 12)))[0]
+
+    def bent(x: np.ndarray) -> np.ndarray:
+        y = x @ turned
+        return (y[:, :1] ** 2 + np.sin(2 * y[:, 1:2])).copy()
+
+    x, new = rng.uniform(-1, 1, (200, 12)), rng.uniform(-1, 1, (400, 12))
+    errors = []
+    for mixing in (False, True):
+        process = GaussianProcess(12)
+        process.fit(x, bent(x), 60, rng, mixing=mixing)
+        errors.append(np.abs(predicted(process, new) - bent(new)).mean())
+    assert errors[1] < 0.1 * errors[0]
 
 
 def test_new_points_are_predicted_a_hundred_times_better_than_by_the_mean() -> None:
@@ -46,17 +94,19 @@ def test_new_points_are_predicted_a_hundred_times_better_than_by_the_mean() -> N
     process = GaussianProcess(4)
     process.fit(x, wavy(x), 30, rng)
     spread = wavy(new).std(axis=0)
-    assert (np.abs(process.predict(new) - wavy(new)).mean(axis=0) < 0.01 * spread).all()
+    assert (np.abs(predicted(process, new) - wavy(new)).mean(axis=0) < 0.01 * spread).all()
 
 
 def test_edges_keep_the_cube_and_stretch_its_ends() -> None:
     """Coordinates stay in [-1, 1], in order; near a face the second one moves faster."""
     u = np.linspace(0, 1, 101)[:, None]
-    plain, stretched = edges(u).T
+    plain, stretched = edges(torch.from_numpy(u)).numpy().T
     np.testing.assert_allclose(plain, 2 * u[:, 0] - 1)
     np.testing.assert_allclose(stretched[[0, 50, 100]], [-1, 0, 1], atol=1e-12)
     assert (np.diff(stretched) > 0).all()
     assert stretched[1] - stretched[0] > 10 * (stretched[50] - stretched[49])
+    some = edges(torch.from_numpy(u), torch.tensor([1, 0]))
+    np.testing.assert_array_equal(some.numpy(), np.column_stack([stretched, plain]))
 
 
 def test_an_observable_of_a_skipped_program_does_not_hide_the_others() -> None:
@@ -66,9 +116,9 @@ def test_an_observable_of_a_skipped_program_does_not_hide_the_others() -> None:
     t = np.arcsinh(wavy(u))
     t[u[:, 0] > 0.5, 1] = np.nan
     points = Interpolator(3, 2)
-    errors = points.train(u, t, np.arange(100), rng)
+    errors = points.train(u, t, np.arange(100), np.arange(2), rng)
     new = rng.random((300, 3))
-    off = np.abs(points.predict(new) - np.arcsinh(wavy(new)))
+    off = np.abs(interpolated(points, new) - np.arcsinh(wavy(new)))
     assert np.isfinite(errors[:, 0]).all()
     np.testing.assert_array_equal(np.isnan(errors[:, 1]), u[:, 0] > 0.5)
     assert np.median(off[:, 0]) < 0.01
@@ -81,12 +131,12 @@ def test_a_saved_interpolation_predicts_the_same_and_learns_on_the_same() -> Non
     u = rng.random((80, 3))
     t = np.arcsinh(wavy(u))
     first, second = Interpolator(3, 2), Interpolator(3, 2)
-    first.train(u, t, np.arange(40), rng)
+    first.train(u, t, np.arange(40), np.arange(2), rng)
     second.load_state_dict(first.state_dict())
-    np.testing.assert_array_equal(first.predict(u), second.predict(u))
+    np.testing.assert_array_equal(interpolated(first, u), interpolated(second, u))
     for points in (first, second):
-        points.train(u, t, np.arange(40), np.random.default_rng(5))
-    np.testing.assert_array_equal(first.predict(u), second.predict(u))
+        points.train(u, t, np.arange(40), np.arange(2), np.random.default_rng(5))
+    np.testing.assert_array_equal(interpolated(first, u), interpolated(second, u))
 
 
 def test_a_new_scale_is_taken_over_without_training() -> None:
@@ -94,7 +144,7 @@ def test_a_new_scale_is_taken_over_without_training() -> None:
     rng = np.random.default_rng(6)
     u = rng.random((80, 3))
     points = Interpolator(3, 2)
-    points.train(u, np.arcsinh(wavy(u)), np.arange(40), rng)
-    before = points.predict(u)
+    points.train(u, np.arcsinh(wavy(u)), np.arange(40), np.arange(2), rng)
+    before = interpolated(points, u)
     points.rescale(np.array([2.0, 1.0]))
-    np.testing.assert_allclose(points.predict(u), np.arcsinh(np.sinh(before) * [2, 1]))
+    np.testing.assert_allclose(interpolated(points, u), np.arcsinh(np.sinh(before) * [2, 1]))

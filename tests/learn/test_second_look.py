@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from rayscan.learn.coverage.method import CoverageProposer
-from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.contest import PLAIN, Contest
@@ -41,13 +42,14 @@ def misled(monkeypatch: pytest.MonkeyPatch) -> tuple[SecondLook, Replay]:
     replay, made = known(1500)
     ladder = made.ladder
 
-    def half_right(u: Array) -> tuple[Array, Array]:
+    def half_right(at: Tensor) -> Tensor:
+        u = at.numpy()
         truth = ladder.scaled(observable(u)[:, None])
         wish = ladder.scaled(np.full((len(u), 1), 0.9))
-        return np.where(u[:, :1] < 0.5, truth, wish), np.full(len(u), 9.0)
+        return torch.from_numpy(np.column_stack([np.where(u[:, :1] < 0.5, truth, wish), np.full(len(u), 9.0)]))
 
-    monkeypatch.setattr(made.networks[PLAIN], "predict", half_right)
-    made.driver, made.width = PLAIN, np.array([0.01])
+    monkeypatch.setattr(made.networks[PLAIN], "answer", half_right)
+    made.driver, made.width = np.array([PLAIN]), np.array([0.01])
     look = SecondLook(made)
     look.survey(replay, np.random.default_rng(0))
     return look, replay
@@ -105,7 +107,7 @@ def test_a_joint_distance_is_as_wide_as_its_parts_make_it() -> None:
     look = SecondLook(Contest(2, ladder, OPTIONS, 0))
     t, width = np.array([[0.5, -0.4]]), np.array([[0.02, 0.03]])
     sample = t + width * np.random.default_rng(0).normal(size=(20_000, 2))
-    spread = ladder.predicted(sample)[:, -1].std()
+    spread = ladder.predicted(torch.from_numpy(sample))[:, -1].numpy().std()
     assert look._widths(t, width)[0] == pytest.approx([0.02, 0.03, spread], rel=0.05)
 
 

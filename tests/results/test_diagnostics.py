@@ -27,7 +27,7 @@ def islands(n, which, seed=0):
 
 def chain(u):
     """Return the columns of valid chain points."""
-    return u, np.full(len(u), Origin.CHAIN), np.full(len(u), np.nan), np.ones(len(u), bool)
+    return u, np.full(len(u), Origin.POPULATION), np.full(len(u), np.nan), np.ones(len(u), bool)
 
 
 def join(*parts):
@@ -131,11 +131,11 @@ def test_counts_are_those_of_the_table():
     n = 2000
     valid = np.arange(n) % 4 == 3
     u = np.random.default_rng(0).random((n, 2))
-    origin = np.where(np.arange(n) < 500, Origin.INITIAL, Origin.CHAIN)
+    origin = np.where(np.arange(n) < 500, Origin.INITIAL, Origin.POPULATION)
     result = diagnose(u, origin, np.where(origin == Origin.INITIAL, 1.0, np.nan), valid)
     assert result.milestones == {10: 40, 100: 400}
     assert result.acceptance == result.recent == 0.25
-    assert result.by_origin == {"initial": (500, 125), "chain": (1500, 375)}
+    assert result.by_origin == {"initial": (500, 125), "population": (1500, 375)}
     assert result.volume.value == pytest.approx(0.25)
     text = str(result)
     assert "initial 25.0% of 500" in text

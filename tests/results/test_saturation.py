@@ -25,7 +25,7 @@ def scan(seed, *, knows_small, n=4000, blind=0.25):
     where = np.where((rng.random(n) < 0.3) & knows_small, 0, 1)[:, None]
     walked = np.where(where == 0, SMALL + 0.2 * u, LARGE + 0.3 * u)
     u = np.where(chain[:, None], walked, u)
-    origin = np.where(chain, Origin.CHAIN, Origin.UNIFORM)
+    origin = np.where(chain, Origin.POPULATION, Origin.UNIFORM)
     return u, origin, np.where(chain, np.nan, 1.0), inside(u)
 
 
@@ -63,7 +63,7 @@ def test_the_share_is_that_of_the_exact_region():
 def test_points_that_were_chosen_are_no_probes():
     """Without a point of known density nothing is said, however many points there are; nor with few valid ones."""
     u, origin, density, valid = scan(0, knows_small=True)
-    assert estimate_coverage(u, np.full(len(u), Origin.CHAIN), np.full(len(u), np.nan), valid) == UNKNOWN
+    assert estimate_coverage(u, np.full(len(u), Origin.POPULATION), np.full(len(u), np.nan), valid) == UNKNOWN
     few = valid & (np.cumsum(valid) < ENOUGH)
     assert estimate_coverage(u, origin, density, few) == UNKNOWN
     assert estimate_coverage(np.empty((0, 2)), [], [], []) == UNKNOWN
@@ -79,7 +79,7 @@ def test_few_probes_never_prove_much():
         density = np.full(2000, np.nan)
         density[1000 :: 1000 // probes][:probes] = 1.0
         density[1000 + probes * (1000 // probes) :] = np.nan
-        origin = np.where(np.isfinite(density), Origin.UNIFORM, Origin.CHAIN)
+        origin = np.where(np.isfinite(density), Origin.UNIFORM, Origin.POPULATION)
         found = estimate_coverage(u, origin, density, np.ones(2000, bool))
         assert found.probes == pytest.approx(np.isfinite(density).sum())
         assert (found.lower >= 0.95) == proven
@@ -93,11 +93,11 @@ def test_heavy_probes_count_by_their_weight():
     probes = np.arange(600, 1000, 8)
     density[probes] = 10.0
     light = estimate_coverage(
-        u, np.where(np.isfinite(density), Origin.AUDIT, Origin.CHAIN), density, np.ones(1000, bool)
+        u, np.where(np.isfinite(density), Origin.PROBE, Origin.POPULATION), density, np.ones(1000, bool)
     )
     u[800], density[800] = 0.9, 1.1
     heavy = estimate_coverage(
-        u, np.where(np.isfinite(density), Origin.AUDIT, Origin.CHAIN), density, np.ones(1000, bool)
+        u, np.where(np.isfinite(density), Origin.PROBE, Origin.POPULATION), density, np.ones(1000, bool)
     )
     assert light.share > 0.95
     assert 0.75 < heavy.share < 0.9

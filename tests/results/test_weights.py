@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.data import Origin
 from rayscan.results import weights
 from rayscan.results.weights import effective_size, prior_weights
@@ -18,17 +17,18 @@ def inside(u):
 
 
 def collection(probes, seed=0, d=3, n=2000):
-    """Return columns of a scan of a box: chain points with a density rising tenfold along x0, and audited probes."""
+    """Return columns of a scan of a box: chain points with a density rising tenfold along x0, and probes."""
     rng = np.random.default_rng(seed)
     chain = LOW + (HIGH - LOW) * rng.random((8 * n, d))
     rising = (chain[:, 0] - LOW) / (HIGH - LOW)
     chain = chain[rng.random(len(chain)) < 0.1 + 0.9 * rising][:n]
-    audit = Audit(d)
-    audit.fit(chain, rng)
-    u, origin, density = audit.batch(probes, probes, rng)
+    u, probe = rng.random((2 * probes, d)), np.arange(2 * probes) % 2 == 0
+    u[probe] = 0.2 + 0.6 * u[probe]
+    origin = np.where(probe, Origin.PROBE, Origin.UNIFORM)
+    density = 0.5 + 0.5 * (np.abs(u - 0.5) < 0.3).all(axis=1) / 0.6**d
     return (
         np.concatenate([chain, u]),
-        np.concatenate([np.full(n, Origin.CHAIN), origin]),
+        np.concatenate([np.full(n, Origin.POPULATION), origin]),
         np.concatenate([np.full(n, np.nan), density]),
         np.concatenate([np.ones(n, bool), inside(u)]),
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import log_expit
+import torch
+from torch import Tensor
 
 from rayscan.learn.data import Array, Origin, Rows
+from rayscan.learn.device import pick_device
+from rayscan.learn.population.blocks import Blocks
 from rayscan.learn.surrogates.contest import Contest
 from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.ladder import Ladder
@@ -40,6 +43,7 @@ class Belief:
 
     def __init__(self, d: int, ladder: Ladder, options: LearnOptions, seed: int) -> None:
         self.d, self.ladder, self.options, self.seed = d, ladder, options, seed
+        self.device = pick_device(options)
         self._begin()
 
     def _begin(self) -> None:
@@ -67,7 +71,7 @@ class Belief:
         quantities = self.ladder.quantities(self.ladder.seen(constrained, rows.likelihood))
         self.contest.tell(rows, quantities)
         if self.second_look:
-            proposed = rows.origin == Origin.CHAIN
+            proposed = rows.origin == Origin.POPULATION
             self.second_look.learn(rows.u[proposed], rows.valid[proposed])
 
     def aim(self, replay: Replay) -> None:
@@ -79,16 +83,37 @@ class Belief:
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all that is known."""
         self.contest.train(replay, rng)
-        if self.second_look and self.ladder.reached:
+        if isinstance(self.contest, Contest):
+            self.ladder.leap(self.contest.surprise)
+        if self.second_look and self.ladder.reached and self.d <= 10:
             self.second_look.survey(replay, rng)
 
+    @torch.no_grad()
     def log_p(self, u: Array, *, goal: bool = False) -> Array:
         """Return ``ln p`` ``(n,)`` of places ``(n, d)`` being at the current level, or in the target (`goal`)."""
-        t, logit = self.contest.predict(u)
-        valid: Array = log_expit(logit)
+        at = torch.from_numpy(np.ascontiguousarray(u)).to(self.device)
+        answer: Array = self.judge(self.answer(at), goal=goal).cpu().numpy()
+        return answer
+
+    def answer(self, u: Tensor, before: Tensor | None = None, moved: Tensor | None = None) -> Tensor:
+        """Return what the surrogates say of places ``(n, d)``; parameters as those of a `Density`."""
+        if isinstance(self.contest, Jury):
+            return torch.from_numpy(self.contest.predict(u.cpu().numpy())[1])[:, None].to(self.device)
+        return self.contest.answer(u, before, moved)
+
+    def judge(self, answer: Tensor, *, goal: bool = False) -> Tensor:
+        """Return ``ln p`` ``(n,)`` that follows from the surrogates' answers ``(n, outputs + 1)``."""
+        valid = torch.nn.functional.logsigmoid(answer[:, -1])
         if not self.ladder.outputs:
             return valid
+        t = self.ladder.predicted(answer[:, :-1])
         return valid + self.ladder.log_probability(t, self.contest.width, goal=goal)
+
+    def blocks(self, u: Array) -> Blocks:
+        """Return what each observable depends on, around places ``(n, d)``."""
+        if isinstance(self.contest, Jury):
+            return Blocks.whole(self.d)
+        return self.contest.blocks(torch.from_numpy(u).to(self.device))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything learned."""

@@ -47,15 +47,17 @@ class Candidates:
         # A walker may stand where it was evaluated before, or not have moved since the last snapshot.
         u = np.unique(np.concatenate([self.u, visited]), axis=0)
         self.u = u[~np.isin(_digest(u), _digest(evaluated))]
-        self.gap = nearest_distance(self.u, known)
+        self.gap = nearest_distance(self.u, known) if self.d <= 10 else np.full(len(self.u), np.inf)
 
     def keep_away(self, taken: Array) -> None:
         """Note points ``(k, d)`` that take up room."""
-        if len(taken):
+        if len(taken) and self.d <= 10:
             self.gap = np.minimum(self.gap, nearest_distance(self.u, taken))
 
     def filling(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Choose `n` candidates: `SPREAD` of them fill the largest holes, the others are taken as they come."""
+        if self.d > 10:
+            return rng.choice(len(self.u), min(n, len(self.u)), replace=False)
         first = farthest_points(self.u, self.gap, int(SPREAD * n))
         # Among the rest, none that nearly repeat what is known or under way.
         others = np.setdiff1d(np.flatnonzero(self.gap >= np.quantile(self.gap, CROWDED)), first)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.coverage.audit import Audit
 from rayscan.learn.coverage.belief import Belief
 from rayscan.learn.coverage.exploration import Exploration
-from rayscan.learn.coverage.walkers import Walkers
+from rayscan.learn.coverage.walkers import NEAR, Walkers
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
 from rayscan.learn.islands import Islands
@@ -32,7 +31,7 @@ ENOUGH, LABELS_ENOUGH = 0.35, 0.7
 
 A classifier leads the chains where points are valid already, and the better that goes, the more it leaves out.
 """
-AUDIT_FROM, AUDIT_SHARE = 50, 0.015
+PROBES_FROM, PROBE_SHARE = 50, 0.03
 
 
 class CoverageProposer:
@@ -83,7 +82,6 @@ class CoverageProposer:
         self.transplants = Transplants()
         # A classifier cannot know of what it has not seen; observables point the way to it.
         self.exploration = Exploration(d, belief=0.0 if self.ladder.outputs else 1.0)
-        self.audit = Audit(d)
         self._asked = self._draws = 0
         self.initial = InitialDesign(d, options, seed)
         self._islands = Islands(np.empty((0, d)))
@@ -96,14 +94,15 @@ class CoverageProposer:
         """Take evaluated rows in issue order, and note how far off the predictions for them are."""
         if not len(rows):
             return
-        hopped, proposed = rows.origin == Origin.LOCAL, rows.origin == Origin.CHAIN
-        self.hops.learn(rows.u[hopped], rows.valid[hopped], self._islands)
-        self.hops.compare(rows.u[proposed], rows.valid[proposed], self._islands)
+        hopped, proposed = rows.origin == Origin.LOCAL, rows.origin == Origin.POPULATION
+        if self.d <= NEAR:
+            self.hops.learn(rows.u[hopped], rows.valid[hopped], self._islands)
+            self.hops.compare(rows.u[proposed], rows.valid[proposed], self._islands)
         self.transplants.learn(rows.valid[rows.origin == Origin.TRANSPLANT])
         self.growth.learn(rows.valid[rows.origin == Origin.GROWTH], rows.valid[proposed])
         blind = (rows.origin == Origin.UNIFORM) & np.isfinite(rows.score)
         hits = blind & rows.valid
-        outside = self.hops.outside(rows.u[hits], self._islands)
+        outside = self.hops.outside(rows.u[hits], self._islands) if self.d <= NEAR else np.ones(hits.sum(), dtype=bool)
         self.exploration.learn(int(blind.sum()), rows.u[hits], rows.score[hits], outside)
         self.replay.add(rows)
         self.belief.tell(rows)
@@ -122,10 +121,10 @@ class CoverageProposer:
             return
         self.belief.train(self.replay, rng)
         self._survey()
-        self.hops.survey(self._islands)
-        self.exploration.survey(self._islands)
+        if self.d <= NEAR:
+            self.hops.survey(self._islands)
+            self.exploration.survey(self._islands)
         self.walkers.restart(known, self.growth.walked, rng)
-        self.audit.fit(self._valid, rng)
 
     def _survey(self) -> None:
         rows = self.replay.rows
@@ -156,8 +155,8 @@ class CoverageProposer:
         u, origin = np.empty((rest, self.d)), np.full(rest, Origin.UNIFORM, dtype=np.int8)
         blind = self._blind(rest)
         rng = self._rng()
-        audited = len(self._valid) >= AUDIT_FROM and self.audit.ready and not self.fast
-        probes = ~blind & (rng.random(rest) < AUDIT_SHARE) if audited else np.zeros(rest, dtype=np.bool_)
+        probed = len(self._valid) >= PROBES_FROM and self.walkers.population.ready and not self.fast
+        probes = ~blind & (rng.random(rest) < PROBE_SHARE) if probed else np.zeros(rest, dtype=np.bool_)
         blind |= ~probes & (rng.random(rest) < self.exploration.share)
         guided = np.flatnonzero(~blind & ~probes)
         if len(guided) and self.walkers.started:
@@ -169,7 +168,7 @@ class CoverageProposer:
             u[guided[: len(order)]], origin[guided[: len(order)]] = found[order], came[order]
         free, density = np.flatnonzero(origin == Origin.UNIFORM), np.full(rest, np.nan)
         count = int(probes.sum())
-        u[free], origin[free], density[free] = self.audit.batch(len(free) - count, count, rng)
+        u[free], origin[free], density[free] = self.walkers.probes(len(free) - count, count, rng)
         score = np.exp(self.belief.log_p(u, goal=True)) if self.belief.ready else np.full(rest, np.nan)
         return Proposals(
             np.concatenate([initial.u, u]), np.concatenate([initial.origin, origin]),
@@ -186,6 +185,8 @@ class CoverageProposer:
 
     def _all_guided(self, n: int, taken: Array, rng: np.random.Generator) -> dict[Origin, Array]:
         """Return `n` points by what proposed them."""
+        if self.d > NEAR:
+            return {Origin.POPULATION: self.walkers.propose(n, self.replay, taken, rng)}
         count = 0 if self.fast else rng.binomial(n, self.hops.share)
         hops = self.hops.propose(self._islands, self._dead, count, rng)
         moved = self._transplanted(n - len(hops), rng)
@@ -194,7 +195,7 @@ class CoverageProposer:
         placed = [hops, moved, grown]
         left, taken = n - sum(map(len, placed)), np.concatenate([taken, *placed])
         walked = self.walkers.propose(left, self.replay, taken, rng)
-        return {Origin.LOCAL: hops, Origin.TRANSPLANT: moved, Origin.GROWTH: grown, Origin.CHAIN: walked}
+        return {Origin.LOCAL: hops, Origin.TRANSPLANT: moved, Origin.GROWTH: grown, Origin.POPULATION: walked}
 
     def _transplanted(self, n: int, rng: np.random.Generator) -> Array:
         """Return some of `n` points ``(k, d)`` by which the word of islands alike is tested."""
@@ -223,7 +224,6 @@ class CoverageProposer:
             "growth": self.growth.state_dict(),
             "transplants": self.transplants.state_dict(),
             "exploration": self.exploration.state_dict(),
-            "audit": self.audit.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any], rows: Rows) -> None:
@@ -235,7 +235,6 @@ class CoverageProposer:
         self.growth.load_state_dict(state["growth"])
         self.transplants.load_state_dict(state["transplants"])
         self.exploration.load_state_dict(state["exploration"])
-        self.audit.load_state_dict(state["audit"])
         self.replay = Replay(self.d, self.target, self.ladder)
         self.replay.add(rows)
         self._survey()

@@ -6,19 +6,28 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from torch import Tensor
 
 from rayscan.learn.coverage.belief import Belief
 from rayscan.learn.coverage.candidates import Candidates
 from rayscan.learn.data import Array, Origin
-from rayscan.learn.moves.chains import Chains
 from rayscan.learn.moves.climbs import climbed
 from rayscan.learn.moves.spread import sparse_points
+from rayscan.learn.population.blocks import Blocks
+from rayscan.learn.population.population import Population
 from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.replay import Replay
 
-WALKERS = 1000
+WALKERS, FEW = 1000, 500
+"""With labels alone, particles that are placed, and those that come from the prior."""
+NEAR = 10
+"""Dimensions up to which distances tell near from far."""
+
+RESTARTED = 300
+"""Particles put where known points are sparse."""
 SURE = 0.95
 STRICTNESS = 4.0
 """How fast the share of candidates that are kept falls where a second look is less sure."""
@@ -33,11 +42,30 @@ CLIMB, BELIEVED = 0.5, 0.9
 """With labels alone, how far places are moved to be surer, in the same units, and the probability that is enough."""
 CHOICE, WIDE_CHOICE = 4, 20
 """Candidates for each point taken: with observables, and with labels alone."""
-BURN_IN, SNAPSHOTS, THINNING = 10, 4, 5
 NEIGHBOURS = 5
 """Known points around a candidate that have a say in how sure it is."""
-BLIND = 8192
-"""Uniform places among which walkers find new ground to start from."""
+
+
+class Sought:
+    """What the population samples: how probable places are, flat where they are equally good.
+
+    Parameters
+    ----------
+    belief : Belief
+    sure : float
+        ``ln p`` above which places are equally good.
+    """
+
+    def __init__(self, belief: Belief, sure: float) -> None:
+        self.belief, self.sure = belief, sure
+
+    def answer(self, u: Tensor, before: Tensor | None = None, moved: Tensor | None = None) -> Tensor:
+        """Return what the surrogates say of places ``(n, d)``."""
+        return self.belief.answer(u, before, moved)
+
+    def log(self, answer: Tensor) -> Tensor:
+        """Return the logarithm of the density ``(n,)`` that follows from answers ``(n, k)``."""
+        return (self.belief.judge(answer) - self.sure).clamp(max=0.0)
 
 
 class Walkers:
@@ -53,15 +81,16 @@ class Walkers:
 
     def __init__(self, d: int, belief: Belief, *, fast: bool) -> None:
         self.d, self.belief, self.fast = d, belief, fast
-        self.chains = Chains(d, WALKERS)
+        self.population = Population(d, belief.device)
+        self._blocks = Blocks.whole(d)
         self.candidates = Candidates(d)
         self._known: Array = np.empty((0, d))
-        self._sure = 0.0
+        self._sought = Sought(belief, 0.0)
 
     @property
     def started(self) -> bool:
         """Whether there is anything to walk on."""
-        return self.chains.started and self.belief.ready
+        return self.population.ready and self.belief.ready
 
     def restart(self, known: Array, acceptance: float, rng: np.random.Generator) -> None:
         """Set some walkers going anew, after the surrogates have learned.
@@ -79,30 +108,35 @@ class Walkers:
         if self.belief.jury:
             self._restart_on_valid(self.belief.jury, acceptance, rng)
             return
-        count = WALKERS // 5
-        if not self.chains.started:
-            self.chains.start(known, rng)
-        log_p = self.belief.log_p(self.chains.u)
-        sparse = known[sparse_points(known, count, rng)]
-        uniform = rng.random((BLIND, self.d))
-        hits = uniform[np.log(rng.random(len(uniform))) < self.belief.log_p(uniform)][: count // 2]
-        self._sure = _surely(np.quantile(log_p, 0.9))
-        self.chains.restart(np.concatenate([sparse[: count - len(hits)], hits]), log_p, rng)
+        places = self.population.u if self.population.ready else known
+        self._blocks = self.belief.blocks(places[rng.permutation(len(places))[:256]])
+        with torch.no_grad():
+            if self.belief.jury:
+                self._restart_on_valid(self.belief.jury, acceptance, rng)
+                return
+            self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng))
+            assert self.population.probes is not None
+            reached = float(self.belief.judge(self.population.probes.particles.answer).quantile(0.9))
+            self._sought = Sought(self.belief, _surely(reached))
+            self.population.sharpen(self._sought, self.belief.contest.sharpness, self._blocks, _seed(rng))
+            if self.d <= NEAR:
+                sparse = known[sparse_points(known, RESTARTED, rng)]
+                self.population.settle(sparse, self._sought, self._blocks, _seed(rng))
 
     def _restart_on_valid(self, jury: Jury, acceptance: float, rng: np.random.Generator) -> None:
-        """Start every walker at a known valid point, or where one should be.
+        """Start the particles at known valid points, and where some should be.
 
-        Labels give no slope that leads walkers back from where all is equally improbable.
+        Labels give no slope that leads particles back from where all is equally improbable.
         """
-        self._sure = min(_surely(np.median(self.belief.log_p(self._known))), math.log(jury.level(acceptance)))
-        uniform = rng.random((BLIND, self.d))
-        hits = uniform[np.log(rng.random(len(uniform))) < self.log_density(uniform)][: WALKERS // 5]
+        self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng), FEW)
+        assert self.population.probes is not None
+        sure = min(_surely(np.median(self.belief.log_p(self._known))), math.log(jury.level(acceptance)))
+        self._sought = Sought(self.belief, sure)
+        probes = self.population.probes.particles
+        chance = torch.exp(jury.sharpness * self._sought.log(probes.answer)).cpu().numpy()
+        hits = probes.u.cpu().numpy()[rng.random(len(chance)) < chance][: WALKERS // 5]
         sparse = self._known[sparse_points(self._known, WALKERS - len(hits), rng)]
-        self.chains.start(np.concatenate([hits, sparse]), rng)
-
-    def log_density(self, u: Array) -> Array:
-        """Return what walkers sample ``(n,)``: flat where places ``(n, d)`` are equally good, falling fast below."""
-        return self.belief.contest.sharpness * np.minimum(self.belief.log_p(u) - self._sure, 0.0)
+        self.population.place(np.concatenate([hits, sparse]), self._sought, jury.sharpness)
 
     def propose(self, n: int, replay: Replay, taken: Array, rng: np.random.Generator) -> Array:
         """Return places ``(n, d)``, fewer if walkers are stuck.
@@ -129,6 +163,38 @@ class Walkers:
             chosen = self.candidates.filling(n, rng)
         return self.candidates.take(chosen, rng)
 
+    @torch.no_grad()
+    def probes(self, n_uniform: int, n_probes: int, rng: np.random.Generator) -> tuple[Array, NDArray[np.int8], Array]:
+        """Draw a stratified batch: exactly so many uniform points and so many of the population, in random order.
+
+        Parameters
+        ----------
+        n_uniform, n_probes : int
+        rng : numpy Generator
+
+        Returns
+        -------
+        u : ndarray, shape (n, d)
+        origin : ndarray of int8, shape (n,)
+            `Origin.UNIFORM` or `Origin.PROBE`.
+        density : ndarray, shape (n,)
+            Of the mixture of both in the batch's shares, at every point, whichever of the two it was drawn from (the
+            balance heuristic [1]_). As the order is random, each position has exactly this density, so that the mean of
+            ``valid / density`` is unbiased for any part of the batch that is evaluated.
+
+        References
+        ----------
+        .. [1] E. Veach and L. Guibas, "Optimally combining sampling techniques for Monte Carlo rendering", SIGGRAPH 95.
+        """
+        n = n_uniform + n_probes
+        origin, u = np.full(n, Origin.UNIFORM, dtype=np.int8), rng.random((n, self.d))
+        if not n_probes:
+            return u, origin, np.ones(n)
+        origin[rng.permutation(n)[:n_probes]] = Origin.PROBE
+        u[origin == Origin.PROBE] = self.population.draw(n_probes, rng)
+        share = n_probes / n
+        return u, origin, 1.0 - share + share * self.population.density(u, Sought(self.belief, math.log(SURE)))
+
     def _spacing(self, n: int, replay: Replay) -> float:
         """Return the edge of the cube that each point would have to itself, were `n` more points and all so far even.
 
@@ -149,15 +215,17 @@ class Walkers:
         return np.argsort(-self.belief.log_p(u, goal=True) - np.log(share), kind="stable")[:n]
 
     def _refill(self, n: int, replay: Replay, rng: np.random.Generator) -> None:
-        wanted = n * (WIDE_CHOICE if self.belief.jury else CHOICE)
-        rounds = max(1, -(-wanted // (WALKERS * SNAPSHOTS)))
+        wanted = n * (WIDE_CHOICE if self.belief.jury else CHOICE if self.d <= NEAR else 1)
         self.candidates.clear()
         for _ in range(3):
-            self.chains.walk(self.log_density, BURN_IN, BURN_IN, rng)
-            visited, _ = self.chains.walk(self.log_density, rounds * SNAPSHOTS * THINNING, THINNING, rng)
-            self.candidates.add(self._worth(visited, n, replay, rng), replay.u, self._known)
+            self.candidates.add(self._worth(self.visit(wanted, rng), n, replay, rng), replay.u, self._known)
             if len(self.candidates) >= n:
                 break
+
+    @torch.no_grad()
+    def visit(self, n: int, rng: np.random.Generator) -> Array:
+        """Move the population on, and return at least `n` of the places ``(k, d)`` that it comes to."""
+        return self.population.visit(n, self._sought, self._blocks, _seed(rng))
 
     def _worth(self, visited: Array, n: int, replay: Replay, rng: np.random.Generator) -> Array:
         """Return places ``(k, d)`` that walkers visited, or others close by that are surer."""
@@ -180,17 +248,23 @@ class Walkers:
     def state_dict(self) -> dict[str, Any]:
         """Return where the walkers are, and their candidates."""
         return {
-            "chains": self.chains.state_dict(),
+            "population": self.population.state_dict(),
+            "blocks": self._blocks.state_dict(),
             "candidates": self.candidates.state_dict(),
             "known": self._known,
-            "sure": self._sure,
+            "sure": self._sought.sure,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        self.chains.load_state_dict(state["chains"])
+        self.population.load_state_dict(state["population"])
+        self._blocks = Blocks.from_state(state["blocks"])
         self.candidates.load_state_dict(state["candidates"])
-        self._known, self._sure = np.array(state["known"]), float(state["sure"])
+        self._known, self._sought = np.array(state["known"]), Sought(self.belief, float(state["sure"]))
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**62))
 
 
 def _surely(log_p: float) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rayscan.learn.data import Array
-from rayscan.learn.moves.chains import LogDensity
 from rayscan.learn.moves.trials import in_cube
+
+LogDensity = Callable[[Array], Array]
 
 STEPS = 12
 SHORTEST = 0.1

@@ -1,13 +1,17 @@
-"""Several surrogates of the same observables, and which of them is believed."""
+"""Several surrogates of the same observables, and which of them is believed of each."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from rayscan.learn.data import Array, Origin, Rows
-from rayscan.learn.surrogates.interpolator import NEAREST, Interpolator
+from rayscan.learn.data import GUIDED, Array, Rows
+from rayscan.learn.population.blocks import Blocks
+from rayscan.learn.surrogates.interpolator import Interpolator
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import BATCH, Replay
 
@@ -25,12 +29,16 @@ MORE = 1.25
 RECENT, ENOUGH = 300, 50
 CORE = 0.68
 """The share of the errors within one standard deviation."""
+UNKNOWN = 1e9
+"""An error larger than any."""
+SURE = 30.0
+"""Logit of validity where no point has failed yet."""
 NARROWEST, NEUTRAL = 1e-3, 0.5
 """The smallest width, and the one before anything is known of it."""
 
 
 class Contest:
-    """Surrogates that learn the same; the one with the smaller errors on points that it had not seen drives.
+    """Surrogates that learn the same; of each observable, that one is believed that errs least on new points.
 
     Parameters
     ----------
@@ -42,25 +50,23 @@ class Contest:
 
     Attributes
     ----------
-    driver : int
-        `PLAIN`, `WAVES` or `POINTS`.
+    driver : ndarray of int, shape (outputs,)
+        `PLAIN`, `WAVES` or `POINTS`, for each observable.
     width : ndarray, shape (q,)
-        What the driver's predictions are off by, as a standard deviation.
+        What the predictions are off by, as a standard deviation.
     errors : list of ndarray, shape (n, q)
         Of each surrogate, of predictions made before the points were evaluated; the recent ones.
     """
-
-    sharpness = 10.0
-    """How fast the density of walkers should fall where the driver is less sure."""
 
     def __init__(self, d: int, ladder: Ladder, options: LearnOptions, seed: int) -> None:
         self.d, self.ladder, self.options, self.seed = d, ladder, options, seed
         self.networks: list[Learner] = []
         self.points = Interpolator(d, ladder.outputs)
-        self.driver = POINTS
+        self.driver = np.full(ladder.outputs, POINTS)
         self.width: Array = np.full(len(ladder.goal), NEUTRAL)
         self.errors = [np.empty((0, len(ladder.goal))) for _ in (PLAIN, WAVES, POINTS)]
         self._guessed = self.errors[PLAIN]
+        self.failures = False
         self._u, self._truth = np.empty((0, d)), self.errors[PLAIN]
 
     @property
@@ -68,8 +74,25 @@ class Contest:
         """Whether anything has been learned."""
         return bool(self.networks)
 
+    @property
+    def sharpness(self) -> float:
+        """How fast the density of the population should fall where the surrogates are less sure.
+
+        Each of many constraints has a rim where it is not sure, and all of them together nearly no inside.
+        """
+        return max(10.0 / max(self.ladder.outputs, 1), 2.0)
+
+    @property
+    def surprise(self) -> Array:
+        """How far off the believed predictions were ``(q,)`` for points not seen before, as a standard deviation."""
+        answer = self.width.copy()
+        for j, k in enumerate(self.driver):
+            if len(self.errors[k]) >= ENOUGH:
+                answer[j] = max(answer[j], float(np.quantile(self.errors[k][:, j], CORE)))
+        return answer
+
     def tell(self, rows: Rows, quantities: Array) -> None:
-        """Note how far off the predictions are for those of the newly evaluated points that chains proposed.
+        """Note how far off the predictions are for those of the newly evaluated points that the population proposed.
 
         Parameters
         ----------
@@ -77,20 +100,27 @@ class Contest:
         quantities : ndarray, shape (n, q)
             Rows with a NaN are skipped.
         """
-        known = (rows.origin == Origin.CHAIN) & np.isfinite(quantities).all(axis=1)
-        u, truth = rows.u[known], quantities[known]
+        known = np.isin(rows.origin, GUIDED) & np.isfinite(quantities).all(axis=1)
+        u, truth = rows.u[known][-RECENT:], quantities[known][-RECENT:]
         if not self.ready or not len(u):
             return
         for k in range(len(self.errors)):
-            if k != POINTS or self.points.trained_on:
-                self.errors[k] = np.concatenate([self.errors[k], self._error(k, u, truth)])[-RECENT:]
+            self.errors[k] = np.concatenate([self.errors[k], self._error(k, u, truth)])[-RECENT:]
         self._u = np.concatenate([self._u, u])[-RECENT:]
         self._truth = np.concatenate([self._truth, truth])[-RECENT:]
 
+    @torch.no_grad()
     def _error(self, k: int, u: Array, truth: Array) -> Array:
-        """Return the errors ``(n, q)`` of a surrogate as it is now."""
-        t = self.points.predict(u) if k == POINTS else self.networks[k].predict(u)[0]
-        return np.abs(self.ladder.predicted(t) - self.ladder.scaled(truth))
+        """Return the errors ``(n, q)`` of a surrogate as it is now; `UNKNOWN` where it has learned nothing."""
+        at = torch.from_numpy(u).to(self.networks[PLAIN].device)
+        if k != POINTS:
+            t = self.networks[k].answer(at)[:, :-1]
+        else:
+            t = torch.full((len(u), self.ladder.outputs), UNKNOWN, dtype=torch.float64, device=at.device)
+            learned = np.flatnonzero(self.points.trained_on).tolist()
+            if learned:
+                t[:, learned] = self.points.predict(at, learned)
+        return np.abs(self.ladder.predicted(t).cpu().numpy() - self.ladder.scaled(truth))
 
     def rescale(self, factor: Array) -> None:
         """Take over a new scale of the quantities, old over new ``(q,)``."""
@@ -98,65 +128,122 @@ class Contest:
         self.points.rescale(factor[: self.ladder.outputs])
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
-        """Learn from all points so far, those behind less than the others; then choose the driver."""
+        """Learn from all points so far, those behind less than the others; then choose whom to believe."""
         from rayscan.learn.surrogates.learner import make_learners
 
         u, t, ok = replay.lesson()
+        self.failures = bool((ok == 0).any())
         behind = self._behind()
         first = not self.networks
         if first:
             self.networks = make_learners(self.d, self.ladder.outputs, self.options, self.seed)
         for k, network in enumerate(self.networks):
-            steps = FIRST_STEPS if first else LOSER_STEPS if behind[k] else STEPS // (1 if behind[1 - k] else 2)
+            other = behind[1 - k].all()
+            steps = FIRST_STEPS if first else LOSER_STEPS if behind[k].all() else STEPS // (1 if other else 2)
             network.train(u, t, ok, replay.batches(steps, BATCH, rng))
-        if not (behind[POINTS] and len(u) < MORE * self.points.trained_on):
-            self._guessed = self._joint(self.points.train(u, t, replay.near(NEAREST), rng)[replay.near()])
+        again = np.flatnonzero(~behind[POINTS] | (len(u) >= MORE * self.points.trained_on))
+        if len(again):
+            near = replay.near(self.points.nearest)
+            guessed = self.points.train(u, t, near, again, rng)[replay.near()]
+            self._guess(guessed, again)
         self._judge()
 
-    def predict(self, u: Array) -> tuple[Array, Array]:
-        """Return the driver's scaled quantities ``(n, q)`` and a logit of validity ``(n,)`` at points ``(n, d)``."""
-        if self.driver == POINTS:
-            # Whether there will be observables at all is for the better network to say.
-            better = WAVES if self._size(WAVES) < self._size(PLAIN) else PLAIN
-            return self.ladder.predicted(self.points.predict(u)), self.networks[better].predict(u)[1]
-        t, logit = self.networks[self.driver].predict(u)
+    def _guess(self, guessed: Array, which: NDArray[np.int64]) -> None:
+        """Note the errors ``(n, outputs)`` of interpolating points near the target, for `which` observables."""
+        kept = self._guessed if len(self._guessed) else np.full((1, len(self.ladder.goal)), NEUTRAL)
+        sizes = kept[0].copy()
+        for j in which:
+            known = guessed[np.isfinite(guessed[:, j]), j]
+            sizes[j] = np.quantile(known, CORE) if len(known) else NEUTRAL
+        sizes[self.ladder.outputs :] = sizes[: self.ladder.outputs].max(initial=NARROWEST)
+        self._guessed = sizes[None]
+
+    @torch.no_grad()
+    def predict(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scaled quantities ``(n, q)`` and a logit of validity ``(n,)`` at points ``(n, d)``."""
+        t, logit = self._observables(u)
         return self.ladder.predicted(t), logit
 
-    def _joint(self, guessed: Array) -> Array:
-        """Return errors ``(n, q)`` from those of the observables alone ``(n, outputs)``."""
-        missing = len(self.ladder.goal) - guessed.shape[1]
-        return np.column_stack([guessed, np.repeat(guessed.max(axis=1, keepdims=True), missing, axis=1)])
+    def _observables(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scaled observables ``(n, outputs)``, and the logit."""
+        answer = self.answer(u)
+        return answer[:, :-1], answer[:, -1]
 
-    def _size(self, k: int) -> float:
-        """Return how much a surrogate errs."""
-        error = self.errors[k]
-        if len(error) < ENOUGH or (k == POINTS and not self.points.trained_on):
-            return np.inf
-        # Medians forget what happens far from the target.
-        return float(np.median(error, axis=0).sum())
+    def answer(self, u: Tensor, before: Tensor | None = None, moved: Tensor | None = None) -> Tensor:
+        """Return scaled observables and the logit of validity ``(n, outputs + 1)`` at points ``(n, d)``.
 
-    def _behind(self) -> list[bool]:
-        sizes = [self._size(k) for k in range(len(self.errors))]
-        return [CLEAR * min(sizes) < size < np.inf for size in sizes]
+        Parameters
+        ----------
+        u : Tensor, shape (n, d)
+        before : Tensor, shape (n, outputs + 1), optional
+            The answers where all but the parameters that `moved` are the same.
+        moved : Tensor of bool, shape (n, d), optional
+        """
+        outputs = self.ladder.outputs
+        answer = torch.full((len(u), outputs + 1), SURE, dtype=u.dtype, device=u.device)
+        if self.failures:
+            # Whether there will be observables at all is for the better network to say.
+            size = np.nan_to_num(self._sizes()[:POINTS].sum(axis=1), posinf=1e300)
+            validity = int(np.argmin(size))
+        for k in (PLAIN, WAVES):
+            own = np.flatnonzero(self.driver == k).tolist()
+            if self.failures and k == validity:
+                own.append(outputs)
+            if own:
+                answer[:, own] = self.networks[k].answer(u)[:, own].to(u.dtype)
+        for j in np.flatnonzero(self.driver == POINTS).tolist():
+            if before is None or moved is None:
+                answer[:, j] = self.points.predict(u, [j])[:, 0]
+                continue
+            rows = torch.nonzero(self.points.depends(j, moved))[:, 0]
+            answer[:, j] = before[:, j]
+            answer[rows, j] = self.points.predict(u[rows], [j])[:, 0]
+        return answer
+
+    def blocks(self, u: Tensor) -> Blocks:
+        """Return what each observable depends on, judged by its slopes at places ``(n, d)``."""
+        at = u.clone().requires_grad_()
+        with torch.enable_grad():
+            t = self._observables(at)[0]
+            slopes = [torch.autograd.grad(t[:, j].sum(), at, retain_graph=True)[0] for j in range(t.shape[1])]
+        return Blocks.of_slopes(torch.stack(slopes))
+
+    def _sizes(self) -> Array:
+        """Return how much each surrogate errs in each observable ``(3, outputs)``; infinite where that is unknown."""
+        outputs = self.ladder.outputs
+        sizes = np.full((len(self.errors), outputs), np.inf)
+        for k, error in enumerate(self.errors):
+            if len(error) >= ENOUGH:
+                # Medians forget what happens far from the target.
+                sizes[k] = np.median(error[:, :outputs], axis=0)
+        sizes[POINTS, self.points.trained_on == 0] = np.inf
+        return sizes
+
+    def _behind(self) -> NDArray[np.bool_]:
+        sizes = self._sizes()
+        return np.asarray((CLEAR * sizes.min(axis=0) < sizes) & np.isfinite(sizes))
 
     def _judge(self) -> None:
-        """Let the surrogate with the smallest errors drive, and take the width of its predictions from them."""
-        sizes = [self._size(k) for k in range(len(self.errors))]
-        if min(sizes) < np.inf:
-            self.driver = int(np.argmin(sizes))
-        elif self.driver == POINTS and not self.points.trained_on:
-            self.driver = PLAIN
-        if len(self._guessed if self.driver == POINTS else self.errors[self.driver]):
-            self.width = np.maximum(self._uncertainty(), NARROWEST)
+        """Believe the surrogate with the smallest errors, and take the width of its predictions from them."""
+        sizes = self._sizes()
+        told = np.isfinite(sizes).any(axis=0)
+        self.driver[told] = np.argmin(sizes[:, told], axis=0)
+        self.driver[(self.driver == POINTS) & (self.points.trained_on == 0)] = PLAIN
+        width = np.full(len(self.ladder.goal), NEUTRAL)
+        for k in np.unique(self.driver):
+            if len(self._guessed if k == POINTS else self.errors[k]):
+                own = np.append(self.driver == k, np.zeros(len(width) - len(self.driver), dtype=bool))
+                if self.ladder.joint and (self.driver == k).sum() * 2 >= len(self.driver):
+                    own[len(self.driver) :] = True
+                width[own] = self._uncertainty(int(k))[own]
+        self.width = np.maximum(width, NARROWEST)
 
-    def _uncertainty(self) -> Array:
-        """Return how far off the driver is now, not when it last spoke."""
-        if self.driver == POINTS:
-            columns = [column[np.isfinite(column)] for column in self._guessed.T]
-            sizes = [np.quantile(column, CORE) if len(column) else NEUTRAL for column in columns]
-            return np.array(sizes)
+    def _uncertainty(self, k: int) -> Array:
+        """Return how far off a surrogate is now ``(q,)``, not when it last spoke."""
+        if k == POINTS:
+            return np.asarray(self._guessed[0])
         # The truth lies between the errors before and after the network learned these very points.
-        before, after = self.errors[self.driver], self._error(self.driver, self._u, self._truth)
+        before, after = self.errors[k], self._error(k, self._u, self._truth)
         return np.asarray(np.sqrt(np.quantile(before, CORE, axis=0) * np.quantile(after, CORE, axis=0)))
 
     def state_dict(self) -> dict[str, Any]:
@@ -169,6 +256,7 @@ class Contest:
             "recent": [self._u, self._truth],
             "width": self.width,
             "driver": self.driver,
+            "failures": self.failures,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -182,4 +270,5 @@ class Contest:
         self.points.load_state_dict(state["points"])
         self.errors, self._guessed = [np.array(error) for error in state["errors"]], np.array(state["guessed"])
         self._u, self._truth = (np.array(values) for values in state["recent"])
-        self.width, self.driver = np.array(state["width"]), int(state["driver"])
+        self.failures = bool(state["failures"])
+        self.width, self.driver = np.array(state["width"]), np.array(state["driver"], dtype=np.int64)

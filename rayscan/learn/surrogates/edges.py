@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from rayscan.learn.data import Array
+import torch
+from torch import Tensor
 
 CLOSE = 0.02
 """Distance from a face, in units of the range, below which nothing is stretched any further."""
 
 
-def edges(u: Array) -> Array:
+def edges(u: Tensor, inputs: Tensor | None = None) -> Tensor:
     """Return each coordinate twice ``(n, 2d)``, in [-1, 1]: as it is, and stretched towards both ends of its range.
 
     Many observables change fastest near one end of a parameter's range, where it varies by factors rather than by
@@ -21,7 +20,16 @@ def edges(u: Array) -> Array:
 
     Parameters
     ----------
-    u : ndarray, shape (n, d)
+    u : Tensor, shape (n, d)
+    inputs : Tensor of int, shape (k,), optional
+        Which of the ``2d`` to return, in this order; all by default.
     """
-    stretched = np.log((u + CLOSE) / (1 - u + CLOSE)) / math.log(1 / CLOSE + 1)
-    return np.concatenate([2 * u - 1, stretched], axis=1)
+    d = u.shape[1]
+    if inputs is None:
+        return torch.cat([2 * u - 1, _stretched(u)], dim=1)
+    at = u[:, inputs % d]
+    return torch.where(inputs < d, 2 * at - 1, _stretched(at))
+
+
+def _stretched(u: Tensor) -> Tensor:
+    return torch.log((u + CLOSE) / (1 - u + CLOSE)) / math.log(1 / CLOSE + 1)

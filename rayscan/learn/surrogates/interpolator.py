@@ -1,27 +1,36 @@
-"""What a Gaussian process makes of the points nearest the target: the best guess while there are few of them."""
+"""What Gaussian processes make of the points nearest the target: the best guess while there are few of them."""
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rayscan.learn.data import Array
 from rayscan.learn.surrogates.edges import edges
 from rayscan.learn.surrogates.gaussian_process import GaussianProcess
 
-MOST, NEAREST = 1600, 1200
-"""Points that are interpolated, and how many of them at most lie nearest the target; the others are any."""
-FIRST_SEARCH, SEARCH = 20, 5
-"""Iterations of the search for lengths and noise."""
+MOST, LEAST, ALL = 1600, 600, 4000
+"""Points that each observable is interpolated through at most, at least, and those of all observables together."""
+NEAREST = 0.75
+"""The share of them that lies nearest the target; the others are any."""
+FIRST_SEARCH, SEARCH, SEARCH_AGAIN = 20, 5, 1.2
+"""Iterations of the search for lengths and noise, and the growth of the sample after which there is another."""
+MIXING, MIXING_AGAIN, GOOD = 50, 15, 0.01
+"""Iterations of the search for a linear map, and the error, in units of the scatter, above which there is one."""
 FEWEST = 20
-WIDE = 0.9
-"""Quantile of the points' distances from the target that is their scale."""
+WIDE, STRAIGHT = 0.9, 10.0
+"""Quantile of the points' distances from the target that is their scale where they are bent, and in units of the
+largest where they are not."""
 
 
 class Interpolator:
-    """A Gaussian process through at most `MOST` points, on the observables as they are a little way off the target.
+    """A Gaussian process for each observable, with lengths of its own: in many dimensions, what each depends on.
 
     Each observable is seen as ``asinh((O - c) / s)`` with ``s`` a large distance among the interpolated points:
     wider than the networks' scale, because a tight one bends a smooth function into steps, which cost an interpolation
@@ -30,19 +39,34 @@ class Interpolator:
     Parameters
     ----------
     d, outputs : int
+
+    Attributes
+    ----------
+    trained_on : ndarray of int, shape (outputs,)
+        How many points were known when each process learned, 0 where it has not.
     """
 
     def __init__(self, d: int, outputs: int) -> None:
         self.d = d
-        self.groups: list[NDArray[np.int64]] = []
-        self.processes: list[GaussianProcess] = []
+        self.processes = [GaussianProcess(2 * d, d) for _ in range(outputs)]
         self.ratio: Array = np.ones(outputs)
-        self.trained_on = 0
+        self.trained_on = np.zeros(outputs, dtype=np.int64)
+        self._searched = np.zeros(outputs, dtype=np.int64)
 
-    def train(self, u: Array, t: Array, near: NDArray[np.int64], rng: np.random.Generator) -> Array:
+    @property
+    def points(self) -> int:
+        """How many points each observable is interpolated through at most."""
+        return int(np.clip(ALL // max(len(self.processes), 1), LEAST, MOST))
+
+    @property
+    def nearest(self) -> int:
+        """How many of them lie nearest the target."""
+        return int(NEAREST * self.points)
+
+    def train(
+        self, u: Array, t: Array, near: NDArray[np.int64], which: NDArray[np.int64], rng: np.random.Generator
+    ) -> Array:
         """Interpolate the near points, or a sample of them, and, while there is room, others.
-
-        Observables that are missing at the same points, as those of one program are, share a process.
 
         Parameters
         ----------
@@ -51,6 +75,8 @@ class Interpolator:
             Scaled observables, NaN where missing.
         near : ndarray of int
             The points nearest the target.
+        which : ndarray of int
+            The observables to learn anew.
         rng : numpy Generator
 
         Returns
@@ -59,67 +85,93 @@ class Interpolator:
             Errors of predicting each interpolated value from all others, in the scale of `t`; NaN elsewhere.
         """
         errors = np.full(t.shape, np.nan)
-        known = np.isfinite(t)
-        _, group = np.unique(known, axis=1, return_inverse=True)
-        groups = [np.flatnonzero(group == g) for g in range(group.max(initial=-1) + 1)]
-        if [list(g) for g in groups] != [list(g) for g in self.groups]:
-            self.groups, self.processes = groups, [GaussianProcess(2 * self.d) for _ in groups]
-            self.trained_on = 0
-        search = SEARCH if self.trained_on else FIRST_SEARCH
-        enough = True
-        for outputs, process in zip(self.groups, self.processes, strict=True):
-            chosen = _sample(known[:, outputs[0]], near, rng)
-            enough &= len(chosen) >= FEWEST
+        for j in which:
+            chosen = self._sample(np.isfinite(t[:, j]), near, rng)
             if len(chosen) >= FEWEST:
-                errors[np.ix_(chosen, outputs)] = self._interpolate(process, u[chosen], t[chosen], outputs, search, rng)
-        self.trained_on = len(u) if enough else 0
+                seen = edges(torch.from_numpy(u[chosen])).numpy()
+                errors[chosen, j] = self._interpolate(int(j), seen, t[chosen, j], len(u), rng)
+                self.trained_on[j] = len(u)
         return errors
 
-    def _interpolate(
-        self, process: GaussianProcess, u: Array, t: Array, outputs: NDArray[np.int64], search: int,
-        rng: np.random.Generator,
-    ) -> Array:  # fmt: skip
-        distance = np.sinh(np.clip(t[:, outputs], -40, 40))
-        self.ratio[outputs] = np.maximum(np.quantile(np.abs(distance), WIDE, axis=0), 1e-12)
-        own = np.arcsinh(distance / self.ratio[outputs])
-        missed = process.fit(edges(u), own, search, rng)
-        return np.abs(self._scaled(own - missed, outputs) - t[:, outputs])
+    def _sample(self, known: NDArray[np.bool_], near: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the points to interpolate: known ones, `nearest` near and others up to `points`."""
+        near = rng.permutation(near[known[near]])[: self.nearest]
+        others = known.copy()
+        others[near] = False
+        rest = np.flatnonzero(others)
+        return np.concatenate([near, rng.choice(rest, min(self.points - len(near), len(rest)), replace=False)])
 
-    def predict(self, u: Array) -> Array:
-        """Return the observables ``(n, outputs)`` in the scale of the last training or `rescale`."""
-        t = np.empty((len(u), len(self.ratio)))
-        stretched = edges(u)
-        for outputs, process in zip(self.groups, self.processes, strict=True):
-            t[:, outputs] = self._scaled(process.predict(stretched), outputs)
-        return t
+    def _interpolate(self, j: int, seen: Array, t: Array, known: int, rng: np.random.Generator) -> Array:
+        """Return how far off each interpolated value ``(n,)`` would be without itself."""
+        distance = np.sinh(np.clip(t, -40, 40))
+        process = self.processes[j]
+        if known < SEARCH_AGAIN * self._searched[j]:
+            _, error = self._fitted(process, seen, distance, self.ratio[j], 0, rng)
+            return error
+        self._searched[j] = known
+        size, tried = np.abs(distance), []
+        # What spans orders of magnitude is bent, what does not is left as it is: whichever interpolates better.
+        for ratio in (np.quantile(size, WIDE), STRAIGHT * size.max()):
+            process, scale = copy.deepcopy(process), max(float(ratio), 1e-12)
+            iterations = SEARCH if process.learned else FIRST_SEARCH
+            tried.append((scale, process, *self._fitted(process, seen, distance, scale, iterations, rng)))
+        scale, process, least, _ = min(tried, key=lambda each: each[2])
+        if self.d > 1 and least > GOOD * np.std(np.arcsinh(distance)):
+            iterations = MIXING_AGAIN if len(process.map) else MIXING
+            process = copy.deepcopy(process)
+            tried.append((scale, process, *self._fitted(process, seen, distance, scale, iterations, rng, mixing=True)))
+        self.ratio[j], self.processes[j], _, error = min(tried, key=lambda each: each[2])
+        return error
+
+    @staticmethod
+    def _fitted(
+        process: GaussianProcess, seen: Array, distance: Array, ratio: float, iterations: int,
+        rng: np.random.Generator, *, mixing: bool = False,
+    ) -> tuple[float, Array]:  # fmt: skip
+        """Fit a process to observables bent at a distance `ratio`; return its usual error and all ``(n,)``."""
+        own = np.arcsinh(distance / ratio)
+        missed = process.fit(seen, own[:, None], iterations, rng, mixing=mixing)[:, 0]
+        error = np.abs(np.arcsinh(ratio * np.sinh(np.clip(own - missed, -40, 40))) - np.arcsinh(distance))
+        return float(np.median(error)), error
+
+    def metric(self) -> tuple[Array, float]:
+        """Return the metric ``(r, 2d)`` of all processes together, on `edges`, and their noise."""
+        parts = []
+        for process in self.processes:
+            part = np.zeros((len(process.weights), 2 * self.d))
+            part[:, process.inputs] = process.weights
+            parts.append(part)
+        noise = float(np.exp(np.mean([np.log(process.noise) for process in self.processes])))
+        return np.concatenate(parts) / np.sqrt(len(parts)), noise
+
+    def depends(self, j: int, moved: Tensor) -> Tensor:
+        """Return which points ``(n,)`` the interpolation of an observable sees move with the parameters ``(n, d)``."""
+        return moved[:, np.unique(self.processes[j].inputs % self.d)].any(1)
+
+    def predict(self, u: Tensor, outputs: list[int]) -> Tensor:
+        """Return some of the observables ``(n, len(outputs))`` in the scale of the last training or `rescale`."""
+        see = functools.partial(edges, u)
+        own = torch.cat([self.processes[j].predict(see, u.device) for j in outputs], dim=1)
+        ratio = torch.as_tensor(self.ratio[outputs], device=u.device)
+        return torch.asinh(ratio * torch.sinh(own.clamp(-40, 40)))
 
     def rescale(self, factor: Array) -> None:
         """Predict in a new scale, old over new ``(outputs,)``, until the next training."""
         self.ratio = self.ratio * factor
 
-    def _scaled(self, own: Array, outputs: NDArray[np.int64]) -> Array:
-        return np.asarray(np.arcsinh(self.ratio[outputs] * np.sinh(np.clip(own, -40, 40))))
-
     def state_dict(self) -> dict[str, Any]:
         """Return the interpolation."""
         return {
-            "groups": self.groups,
             "processes": [process.state_dict() for process in self.processes],
             "ratio": self.ratio,
             "trained_on": self.trained_on,
+            "searched": self._searched,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state."""
-        self.groups = [np.array(group, dtype=np.int64) for group in state["groups"]]
-        self.processes = [GaussianProcess(2 * self.d) for _ in self.groups]
         for process, saved in zip(self.processes, state["processes"], strict=True):
             process.load_state_dict(saved)
-        self.ratio, self.trained_on = np.array(state["ratio"], dtype=np.float64), int(state["trained_on"])
-
-
-def _sample(known: NDArray[np.bool_], near: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the points to interpolate: known ones, `NEAREST` near and others up to `MOST`."""
-    near = rng.permutation(near[known[near]])[:NEAREST]
-    others = np.setdiff1d(np.flatnonzero(known), near)
-    return np.concatenate([near, rng.permutation(others)[: MOST - len(near)]])
+        self.ratio = np.array(state["ratio"], dtype=np.float64)
+        self.trained_on = np.array(state["trained_on"], dtype=np.int64)
+        self._searched = np.array(state["searched"], dtype=np.int64)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr
+from torch import Tensor
 
 from rayscan.learn.data import Array
 from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
@@ -20,6 +21,10 @@ ENOUGH = 20
 SAME = 1e-6
 """A distance below which the likelihood of a target function counts as 1."""
 
+PRECISE = 0.5
+"""Errors, in units of the half width of the target, with which a target is aimed at that no point has reached."""
+FAR = -1e15
+"""Logarithm of a probability beyond numbers: lower than any, so that what is farther off is less probable still."""
 SPREAD = 4.0
 """The scale of an observable, in typical distances of the best points from the target."""
 
@@ -57,6 +62,8 @@ class Ladder:
         allowed = self._allowed
         ends = [_interval(constraint, allowed) for constraint in self._constraints]
         self._soft = [j for j, constraint in enumerate(self._constraints) if not constraint.hard]
+        soft = [_measurement(self._constraints[j]) for j in self._soft]
+        self._measured: Array = np.array(soft, dtype=np.float64).reshape(-1, 3)
         self.joint = len(self._soft) > 1 and math.isfinite(allowed)
         if self.joint:
             ends.append((-math.inf, allowed))
@@ -129,13 +136,20 @@ class Ladder:
         q = quantities.shape[1]
         return np.arcsinh((quantities - self.centre[:q]) / self.scale[:q])
 
-    def predicted(self, t: Array) -> Array:
+    def predicted(self, t: Tensor) -> Tensor:
         """Return scaled quantities ``(n, q)`` from the surrogate's scaled observables ``(n, outputs)``."""
         if not self.joint:
             return t
-        k = self.outputs
-        observables = self.centre[:k] + self.scale[:k] * np.sinh(np.clip(t, -40, 40))
-        return np.column_stack([t, self.scaled(self.quantities(observables))[:, k:]])
+        centre, scale = self._like(t, self.centre), self._like(t, self.scale)
+        value, minus, plus = (self._like(t, column) for column in self._measured.T)
+        o = (centre[:-1] + scale[:-1] * torch.sinh(t.clamp(-40, 40)))[:, self._soft]
+        pulls = (o - value) / torch.where(o < value, minus, plus)
+        distance = torch.linalg.vector_norm(pulls, dim=1, keepdim=True)
+        return torch.cat([t, torch.asinh((distance - centre[-1]) / scale[-1])], dim=1)
+
+    @staticmethod
+    def _like(t: Tensor, values: Array) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=t.dtype, device=t.device)
 
     def update(self, observables: Array, penalty: Array, valid: NDArray[np.bool_]) -> bool:
         """Set scale and level from all points so far; return whether the scale changed.
@@ -164,6 +178,23 @@ class Ladder:
             self.level[:, 1] = np.maximum(self.goal[:, 1], inside.max(axis=0))
         return self._rescale(inside)
 
+    def leap(self, width: Array) -> None:
+        """Aim at the target itself if predictions are precise enough to know it from its surroundings.
+
+        Parameters
+        ----------
+        width : ndarray, shape (q,)
+            Standard deviation of the predictions.
+        """
+        if (width <= PRECISE * self.half).all():
+            self.level = self.goal.copy()
+
+    @property
+    def half(self) -> Array:
+        """Half the width ``(q,)`` of the target as scaled; where an end is open, a usual valid point's distance."""
+        ends = np.stack([self.scaled(self.goal[:, side][None])[0] for side in (0, 1)])
+        return np.where(np.isfinite(ends).all(axis=0), (ends[1] - ends[0]) / 2, math.asinh(1 / SPREAD))
+
     def _rescale(self, inside: Array) -> bool:
         wanted = SPREAD * np.median(np.abs(inside - self.centre), axis=0)
         wanted = np.where(np.isfinite(wanted) & (wanted > 0), wanted, self.scale)
@@ -172,20 +203,21 @@ class Ladder:
         self.scale = np.where(moved, wanted, self.scale)
         return bool(moved.any())
 
-    def log_probability(self, t: Array, width: Array, *, goal: bool = False) -> Array:
+    def log_probability(self, t: Tensor, width: Array | Tensor, *, goal: bool = False) -> Tensor:
         """Return ``ln p`` ``(n,)`` of lying in the current level (or the goal) given predictions ``(n, q)``.
 
         Parameters
         ----------
-        t : ndarray, shape (n, q)
-        width : ndarray, shape (q,) or (n, q)
+        t : Tensor, shape (n, q)
+        width : array or Tensor, shape (q,) or (n, q)
             Standard deviation of the predictions.
         goal : bool
             Ask for the target itself.
         """
         ends = self.goal if goal else self.level
-        lo, hi = (self.scaled(ends[:, side][None])[0] for side in (0, 1))
-        return np.asarray(_log_between((lo - t) / width, (hi - t) / width).sum(axis=1))
+        lo, hi = (self._like(t, self.scaled(ends[:, side][None])[0]) for side in (0, 1))
+        width = torch.as_tensor(width, dtype=t.dtype, device=t.device)
+        return _log_between((lo - t) / width, (hi - t) / width).sum(dim=1)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything `update` has set."""
@@ -212,14 +244,22 @@ def _interval(constraint: Constraint, allowed: float) -> tuple[float, float]:
     return constraint.limit - (allowed * constraint.sigma if constraint.sigma else 0.0), math.inf
 
 
-def _log_between(lo: Array, hi: Array) -> Array:
+def _measurement(constraint: Constraint) -> tuple[float, float, float]:
+    """Return value, and standard deviations below and above it, of a constraint with an error."""
+    if isinstance(constraint, Gaussian):
+        minus, plus = constraint.sigma if isinstance(constraint.sigma, tuple) else (constraint.sigma, constraint.sigma)
+        return constraint.value, minus, plus
+    assert isinstance(constraint, Below | Above)
+    assert constraint.sigma
+    below = isinstance(constraint, Below)
+    return constraint.limit, math.inf if below else constraint.sigma, constraint.sigma if below else math.inf
+
+
+def _log_between(lo: Tensor, hi: Tensor) -> Tensor:
     """Return ``ln[Φ(hi) - Φ(lo)]``, accurate far out in either tail."""
     flip = lo > 0
-    low, high = np.where(flip, -hi, lo), np.where(flip, -lo, hi)
-    near = ndtr(high) - ndtr(low)
-    top, bottom = log_ndtr(high), log_ndtr(low)
-    with np.errstate(divide="ignore"):
-        far = top + np.log1p(-np.exp(np.minimum(bottom - top, 0.0)))
-        answer = np.where(near > 1e-3, np.log(near), far)
-    floored: Array = np.maximum(answer, -1e4)
-    return floored
+    low, high = torch.where(flip, -hi, lo), torch.where(flip, -lo, hi)
+    top = torch.special.log_ndtr(high)
+    rest = torch.special.log_ndtr(low) - top
+    between: Tensor = top + torch.log1p(-torch.exp(rest.clamp(max=-1e-300)))
+    return between.nan_to_num(nan=FAR, neginf=FAR)

@@ -19,6 +19,8 @@ from rayscan.learn.surrogates.observable_net import BANDWIDTH, ObservableNet
 
 WAVES = (0, 64)
 """Plane waves of the two networks that learn side by side."""
+CHUNK = 65536
+"""Points at a time, so that memory does not grow with their number."""
 RATES = (6.0, 3.0)
 """Learning rates without and with plane waves, in units of the option's."""
 
@@ -59,7 +61,8 @@ class Learner:
         float
             Mean loss of the last tenth of the steps.
         """
-        inputs, wanted, known = self._tensor(edges(u)), self._tensor(t), ~torch.isnan(self._tensor(t))
+        inputs, wanted = self._tensor(edges(torch.from_numpy(u)).numpy()), self._tensor(t)
+        known = ~torch.isnan(wanted)
         wanted = torch.nan_to_num(wanted)
         label, labelled = torch.nan_to_num(self._tensor(ok)), ~torch.isnan(self._tensor(ok))
         index = torch.from_numpy(batches).to(self.device)
@@ -81,11 +84,16 @@ class Learner:
                 losses.append(float(loss.detach()))
         return float(np.mean(losses)) if losses else math.nan
 
+    def answer(self, u: Tensor) -> Tensor:
+        """Return ``(n, outputs + 1)`` at points ``(n, d)``: scaled observables, and the logit of validity."""
+        parts = [self.net(edges(part).float()) for part in torch.split(u, CHUNK)] or [self.net(edges(u).float())]
+        answer: Tensor = torch.cat(parts).double()
+        return answer
+
     @torch.no_grad()
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return scaled observables ``(n, outputs)`` and the logit of validity ``(n,)`` at ``(n, d)`` points."""
-        parts = [self.net(self._tensor(edges(u[start : start + 65536]))) for start in range(0, max(len(u), 1), 65536)]
-        answer = torch.cat(parts).double().cpu().numpy()
+        answer = self.answer(torch.from_numpy(np.ascontiguousarray(u)).to(self.device)).cpu().numpy()
         return answer[:, :-1], answer[:, -1]
 
     def _tensor(self, values: Array) -> Tensor:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
 from rayscan.learn.surrogates.edges import edges
-from rayscan.learn.surrogates.gaussian_process import BLOCK, JITTER, distance, matern
+from rayscan.learn.surrogates.gaussian_process import JITTER, distance, matern
 
+BLOCK = 256
+"""Places at a time."""
 NEIGHBOURS = 40
 COARSE = 1.0
 """A neighbour may lie farther off than one that is not taken, by this share: in many dimensions found several times
@@ -29,8 +32,9 @@ class Nearby:
         More than `NEIGHBOURS`.
     values : ndarray, shape (n, m)
         Finite.
-    theta : ndarray, shape (2d + 1,)
-        Logarithms of the lengths of `edges` and of the noise, as of a `GaussianProcess`.
+    weights : ndarray, shape (r, 2d)
+        The metric, on `edges`, as of a `GaussianProcess`.
+    noise : float
 
     References
     ----------
@@ -38,8 +42,8 @@ class Nearby:
        nearest neighbours.
     """
 
-    def __init__(self, u: Array, values: Array, theta: Array) -> None:
-        self.u, self.values, self.theta = u, values, theta
+    def __init__(self, u: Array, values: Array, weights: Array, noise: float) -> None:
+        self.u, self.values, self.weights, self.noise = u, values, weights, noise
         self._tree = KDTree(self._inputs(u))
 
     def predict(self, u: Array) -> tuple[Array, Array]:
@@ -55,7 +59,7 @@ class Nearby:
         known, z = self._tree.data[near], self.values[near]
         middle = z.mean(axis=1, keepdims=True)
         covariance = matern(distance(known, known))
-        covariance[:, np.arange(NEIGHBOURS), np.arange(NEIGHBOURS)] += np.exp(self.theta[-1]) + 10 * JITTER
+        covariance[:, np.arange(NEIGHBOURS), np.arange(NEIGHBOURS)] += self.noise + 10 * JITTER
         to = matern(distance(at[:, None], known))[:, 0]
         solved = np.linalg.solve(covariance, np.concatenate([to[..., None], z - middle], axis=-1))
         weight, alpha = solved[..., 0], solved[..., 1:]
@@ -65,8 +69,9 @@ class Nearby:
         return mean, np.sqrt(unexplained[:, None] * amplitude)
 
     def _inputs(self, u: Array) -> Array:
-        return edges(u) / np.exp(self.theta[:-1])
+        seen: Array = edges(torch.from_numpy(u)).numpy() @ self.weights.T
+        return seen
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `__init__` takes."""
-        return {"u": self.u, "values": self.values, "theta": self.theta}
+        return {"u": self.u, "values": self.values, "weights": self.weights, "noise": self.noise}

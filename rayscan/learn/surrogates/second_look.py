@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import log_expit
 
@@ -54,9 +55,9 @@ class SecondLook:
         u, t, near = replay.u, self.ladder.scaled(replay.observables), replay.near()
         near = rng.permutation(near[np.isfinite(t[near]).all(axis=1)])[:MOST]
         self._left = None
-        if len(near) > NEIGHBOURS and self.contest.points.trained_on:
-            left = t[near] - self._expected(self.contest.predict(u[near])[0])
-            self._left = Nearby(u[near], left, self.contest.points.processes[0].theta)
+        if len(near) > NEIGHBOURS and self.contest.points.trained_on.all():
+            left = t[near] - self._expected(self._predict(u[near])[0])
+            self._left = Nearby(u[near], left, *self.contest.points.metric())
         self.stack.weigh()
 
     def learn(self, u: Array, valid: NDArray[np.bool_]) -> None:
@@ -69,16 +70,20 @@ class SecondLook:
         log_p: Array = log_expit(self.stack.logit(self._testimony(u)))
         return log_p
 
+    def _predict(self, u: Array) -> tuple[Array, Array]:
+        t, logit = self.contest.predict(torch.from_numpy(np.ascontiguousarray(u)))
+        return t.numpy(), logit.numpy()
+
     def _testimony(self, u: Array) -> Array:
         """Return the logits ``(n, 2)`` of the driver, and of the driver with what it leaves over."""
         assert self._left is not None
-        quantities, logit = self.contest.predict(u)
+        quantities, logit = self._predict(u)
         left, width = self._left.predict(u)
         t = self._expected(quantities) + left
-        mended, width = self.ladder.predicted(t), self._widths(t, np.maximum(width, NARROWEST))
+        mended, width = self._joint(t), self._widths(t, np.maximum(width, NARROWEST))
         said = [
-            self.ladder.log_probability(quantities, self.contest.width, goal=True),
-            self.ladder.log_probability(mended, width, goal=True),
+            self.ladder.log_probability(torch.from_numpy(quantities), self.contest.width, goal=True).numpy(),
+            self.ladder.log_probability(torch.from_numpy(mended), width, goal=True).numpy(),
         ]
         return bounded(_logit(np.stack(said, axis=1) + log_expit(logit)[:, None]))
 
@@ -88,14 +93,17 @@ class SecondLook:
         From an interpolation nothing: it leaves nothing over at the points that it goes through.
         """
         expected = quantities[:, : self.ladder.outputs]
-        return np.zeros_like(expected) if self.contest.driver == POINTS else expected
+        return np.where(self.contest.driver == POINTS, 0.0, expected)
+
+    def _joint(self, t: Array) -> Array:
+        return self.ladder.predicted(torch.from_numpy(t)).numpy()
 
     def _widths(self, t: Array, width: Array) -> Array:
         """Return the deviations ``(n, q)`` of all quantities from those of the observables ``(n, outputs)``."""
         if not self.ladder.joint:
             return width
-        base = self.ladder.predicted(t)[:, -1]
-        moved = [self.ladder.predicted(t + width * one)[:, -1] - base for one in np.eye(t.shape[1])]
+        base = self._joint(t)[:, -1]
+        moved = [self._joint(t + width * one)[:, -1] - base for one in np.eye(t.shape[1])]
         joint = np.sqrt(np.square(moved).sum(axis=0))
         return np.column_stack([width, np.maximum(joint, NARROWEST)])
 
@@ -107,7 +115,11 @@ class SecondLook:
         """Return to a state."""
         self.stack.load_state_dict(state["stack"])
         left = state["left"]
-        self._left = Nearby(**{name: np.array(value) for name, value in left.items()}) if left else None
+        if left:
+            u, values, weights = (np.array(left[name]) for name in ("u", "values", "weights"))
+            self._left = Nearby(u, values, weights, float(left["noise"]))
+        else:
+            self._left = None
 
 
 def _logit(log_p: Array) -> Array:

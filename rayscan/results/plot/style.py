@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 VALID, INVALID, DARK = "#0072B2", "#B8B8B8", "#333333"
 ORIGIN_COLOURS = {
     "given": "#000000", "initial": "#999999", "uniform": "#E69F00", "map": "#0072B2", "local": "#009E73",
-    "chain": "#CC79A7", "growth": "#D55E00", "audit": "#56B4E9", "fork": "#F0E442",
+    "population": "#CC79A7", "growth": "#D55E00", "probe": "#56B4E9", "fork": "#F0E442",
     "transplant": "#882255",
 }  # fmt: skip
 MAX_DRAWN = 20_000

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.spatial import KDTree
+from torch import Tensor
 
 from rayscan.learn.data import Array
 from rayscan.learn.surrogates.edges import edges
@@ -53,14 +56,17 @@ class LabelProcess:
             return
         sign = 2 * label[chosen] - 1
         search = SEARCH if self.trained_on else FIRST_SEARCH
-        missed = self._process.fit(edges(u[chosen]), sign[:, None], search, rng)
+        missed = self._process.fit(edges(torch.from_numpy(u[chosen])).numpy(), sign[:, None], search, rng)
         self._sigmoid = _calibrated(self._sigmoid, sign - missed[:, 0], sign)
         self.trained_on = len(u)
 
     def logit(self, u: Array) -> Array:
         """Return the logit ``(n,)`` of the probability that points ``(n, d)`` are valid."""
         offset, slope = self._sigmoid
-        return np.asarray(offset + slope * self._process.predict(edges(u))[:, 0])
+        return np.asarray(offset + slope * self._predict(torch.from_numpy(u)))
+
+    def _predict(self, u: Tensor) -> Array:
+        return self._process.predict(functools.partial(edges, u), u.device)[:, 0].numpy()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the interpolation."""

@@ -1,0 +1,1 @@
+"""A population carried from the prior to where surrogates believe that points are valid."""
