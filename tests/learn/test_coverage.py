@@ -209,7 +209,7 @@ def test_pending_points_repel_new_ones() -> None:
 
 
 def test_fast_collects_more_valid_points_and_covers_less() -> None:
-    """The biased selection gets more of its points into the target while surrogates learn, from a narrower part of it."""
+    """While surrogates learn, the biased selection gets more points into the target, from a narrower part of it."""
     even, fast = (scan(make(3, RING, ("y",), selection=name), ring, RING, ("y",), 8) for name in ("default", "fast"))
     learning = slice(100, 500)
     assert fast.valid[learning].mean() > even.valid[learning].mean() + 0.02
