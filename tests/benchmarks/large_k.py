@@ -15,9 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.proposer import make_proposer
+from rayscan.learn.surrogates.contest import Contest
+from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.gaussian_process import distance, matern
 from tests.benchmarks.loop import evaluate
 from tests.benchmarks.many import arms
 from tests.benchmarks.problem import Problem
@@ -69,6 +73,27 @@ def steps(d: int, batch: int, count: int, device: str) -> list[Step]:
     return answer[1:]
 
 
+def agreement(d: int, device: str) -> float:
+    """Return the largest difference of predicted observables, in widths, between a device and double precision."""
+    problem = problem_of(d)
+    options = LearnOptions(K=300, initial=1500, device=device)
+    proposer = CoverageProposer(d, problem.target, problem.observables, options, 0)
+    rows = evaluate(problem, proposer.ask(1500, np.empty((0, d))), 0)
+    proposer.tell(rows)
+    proposer.refit()
+    contest, u = proposer.belief.contest, np.random.default_rng(1).random((10_000, d))
+    assert isinstance(contest, Contest)
+    there = contest.points.predict(torch.from_numpy(u).to(device), list(range(len(contest.driver)))).cpu().numpy()
+    seen = edges(torch.from_numpy(u)).numpy()
+    off = 0.0
+    for j, process in enumerate(contest.points.processes):
+        scaled = seen[:, process.inputs] @ process.weights.T
+        exact = process.mean + matern(distance(scaled, process.x)) @ process.coefficients
+        bent = np.arcsinh(contest.points.ratio[j] * np.sinh(exact[:, 0]))
+        off = max(off, float(np.quantile(np.abs(bent - there[:, j]), 0.99) / contest.width[j]))
+    return off
+
+
 def peak(device: str) -> float:
     """Return the most memory that was in use so far, in GB."""
     if device == "cuda":
@@ -96,6 +121,12 @@ def main(argv: list[str] | None = None) -> int:
             f"{1e6 * last.total / batch:9.0f}  {last.valid:5.2f} {peak(options.device):8.2f}",
             flush=True,
         )
+    for d in sorted({int(size.split(":")[0]) for size in options.sizes}):
+        if d > 5:
+            off = agreement(d, options.device)
+            print(
+                f"d = {d}: 99 % of predictions agree with double precision within {off:.2g} of their width", flush=True
+            )
     return 0
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rayscan.learn.data import GUIDED, Array, Rows
+from rayscan.learn.device import pick_device
 from rayscan.learn.population.blocks import Blocks
 from rayscan.learn.surrogates.interpolator import Interpolator
 from rayscan.learn.surrogates.ladder import Ladder
@@ -60,6 +61,7 @@ class Contest:
 
     def __init__(self, d: int, ladder: Ladder, options: LearnOptions, seed: int) -> None:
         self.d, self.ladder, self.options, self.seed = d, ladder, options, seed
+        self.device = pick_device(options)
         self.networks: list[Learner] = []
         self.points = Interpolator(d, ladder.outputs)
         self.driver = np.full(ladder.outputs, POINTS)
@@ -112,7 +114,7 @@ class Contest:
     @torch.no_grad()
     def _error(self, k: int, u: Array, truth: Array) -> Array:
         """Return the errors ``(n, q)`` of a surrogate as it is now; `UNKNOWN` where it has learned nothing."""
-        at = torch.from_numpy(u).to(self.networks[PLAIN].device)
+        at = torch.from_numpy(u).to(self.device)
         if k != POINTS:
             t = self.networks[k].answer(at)[:, :-1]
         else:

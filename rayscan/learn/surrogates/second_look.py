@@ -71,8 +71,8 @@ class SecondLook:
         return log_p
 
     def _predict(self, u: Array) -> tuple[Array, Array]:
-        t, logit = self.contest.predict(torch.from_numpy(np.ascontiguousarray(u)))
-        return t.numpy(), logit.numpy()
+        t, logit = self.contest.predict(torch.from_numpy(np.ascontiguousarray(u)).to(self.contest.device))
+        return t.cpu().numpy(), logit.cpu().numpy()
 
     def _testimony(self, u: Array) -> Array:
         """Return the logits ``(n, 2)`` of the driver, and of the driver with what it leaves over."""
