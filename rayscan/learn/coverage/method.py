@@ -31,7 +31,8 @@ ENOUGH, LABELS_ENOUGH = 0.35, 0.7
 
 A classifier leads the chains where points are valid already, and the better that goes, the more it leaves out.
 """
-PROBES_FROM, PROBE_SHARE = 50, 0.03
+PROBES_FROM, PROBE_SHARE, MOST_PROBES = 50, 0.03, 400
+"""Known valid points from which there are probes, their share of a batch, and about how many it has at most."""
 
 
 class CoverageProposer:
@@ -156,7 +157,8 @@ class CoverageProposer:
         blind = self._blind(rest)
         rng = self._rng()
         probed = len(self._valid) >= PROBES_FROM and self.walkers.population.ready and not self.fast
-        probes = ~blind & (rng.random(rest) < PROBE_SHARE) if probed else np.zeros(rest, dtype=np.bool_)
+        share = min(PROBE_SHARE, MOST_PROBES / rest) if probed else 0.0
+        probes = ~blind & (rng.random(rest) < share)
         blind |= ~probes & (rng.random(rest) < self.exploration.share)
         guided = np.flatnonzero(~blind & ~probes)
         if len(guided) and self.walkers.started:
