@@ -238,7 +238,7 @@ class Scan:
             Too many technical failures.
         """
         goal = _goal(valid, evaluations, time_limit, steps, coverage, volume_error)
-        _require_probes(goal, self.options.learn)
+        _require_measurable(goal, self.options.learn, self.problem.space.d)
         with self._signals():
             try:
                 self._scan(goal, steps, progress)
@@ -474,10 +474,15 @@ def _goal(
     return Goal(valid, evaluations, seconds, coverage, volume_error)
 
 
-def _require_probes(goal: Goal, learn: LearnOptions) -> None:
-    """Refuse a goal that the method cannot measure, before anything is started."""
+def _require_measurable(goal: Goal, learn: LearnOptions, d: int) -> None:
+    """Refuse a goal that cannot be measured, before anything is started."""
     from rayscan.learn.proposer import draws_probes
+    from rayscan.results.saturation import NEAR
 
+    if goal.coverage is not None and d > NEAR:
+        msg = f"coverage = {goal.coverage:g}: distances tell coverage in up to {NEAR} parameters, got {d}; expected "
+        msg += "another goal (valid, evaluations, volume_error)"
+        raise ConfigError(msg)
     if goal.probed and not draws_probes(learn):
         msg = (
             f"goals of coverage and volume_error are measured by points of known density, and a scan with surrogate = "

@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.clusters import clusters
 from rayscan.learn.data import Array, Origin
-from rayscan.results.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
+from rayscan.results.saturation import ENOUGH, MOST, NEAR, Coverage, coverage_of, reach, thinned
 from rayscan.results.volume import Volume, estimate_volume, importance
 from rayscan.results.weights import effective_size, prior_weights
 
@@ -27,6 +27,7 @@ unbiased probes see, lies beyond or within the reach of earlier points. Independ
 or more dimensions."""
 
 GROWING, SATURATED, UNKNOWN = "still finding new territory", "saturated", "too few valid points to tell"
+OPEN = "unknown: nothing new lately, but nothing shows that none is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Diagnostics:
         `rayscan.results.saturation.estimate_coverage`.
     volume : Volume
     verdict : str
-        "still finding new territory", "saturated", or "too few valid points to tell".
+        "still finding new territory", "saturated", which takes probes of known density as evidence, "too few valid
+        points to tell", or "unknown".
     reasons : tuple of str
         What the verdict rests on.
     """
@@ -140,7 +142,8 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
     ground = _territory(points[seen], seen, edges)
     coverage = coverage_of(points[good], at, importance(codes, q, good)[good], n)
     fresh = int((first >= edges[-1 - LATE]).sum()) if len(edges) > LATE else 0
-    verdict, reasons = _verdict(len(at), fresh, ground, coverage)
+    volume = estimate_volume(codes, q, good)
+    verdict, reasons = _verdict(len(at), fresh, ground, coverage, volume, points.shape[1])
     return Diagnostics(
         evaluations=n,
         valid=len(at),
@@ -159,7 +162,7 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
             for end, found, new in zip(ground.ends, ground.found, ground.beyond, strict=True) if found
         ),
         coverage=coverage,
-        volume=estimate_volume(codes, q, good),
+        volume=volume,
         verdict=verdict,
         reasons=reasons,
     )  # fmt: skip
@@ -186,7 +189,9 @@ def _territory(u: Array, at: NDArray[np.int64], edges: NDArray[np.int64]) -> Ter
     return Territory(tuple(ends), np.array(found), np.array(beyond))
 
 
-def _verdict(valid: int, fresh: int, ground: Territory, coverage: Coverage) -> tuple[str, tuple[str, ...]]:
+def _verdict(
+    valid: int, fresh: int, ground: Territory, coverage: Coverage, volume: Volume, d: int
+) -> tuple[str, tuple[str, ...]]:
     """Return the verdict and what speaks for it; `fresh` clusters were found in the late segments."""
     if valid < ENOUGH or not len(ground.found[-LATE:]):
         return UNKNOWN, ()
@@ -198,4 +203,13 @@ def _verdict(valid: int, fresh: int, ground: Territory, coverage: Coverage) -> t
         reasons.append(f"{beyond / found:.0%} of the last valid points are beyond the reach of earlier ones")
     if coverage.share + 2 * coverage.error < COVERED:
         reasons.append(f"earlier points cover {coverage.share:.0%} ± {coverage.error:.0%} of what probes see")
-    return (GROWING if reasons else SATURATED), tuple(reasons)
+    if reasons:
+        return GROWING, tuple(reasons)
+    lacking = []
+    if d > NEAR:
+        lacking.append(f"distances say little in {d} dimensions: compare with a scan of another seed")
+    elif not coverage.known:
+        lacking.append("too few probes of known density for their word on the coverage")
+    if not volume.known:
+        lacking.append("the valid volume is unknown")
+    return (OPEN if lacking else SATURATED), tuple(lacking)

@@ -18,8 +18,13 @@ BEYOND = 1.5
 their nearest. Of independent uniform points less than 1 % lie beyond, in two or more dimensions."""
 ENOUGH = 50
 """Valid points below which nothing is said."""
+NEAR = 10
+"""Dimensions up to which distances tell near from far: beyond, all points of a region are about as far from each other,
+and a sample of one half of it looks as if the other half were within reach."""
 EARLY = 0.25
 """Share of a scan that is forgotten: what it lacked at its beginning says little."""
+FEWEST, VAGUE = 10.0, 0.1
+"""Effective probes below which, and error above which the coverage counts as unknown."""
 STAGES = 6
 """Parts of the rest; each is compared with all that came before it."""
 MOST = 20_000
@@ -47,6 +52,11 @@ class Coverage:
     probes: float
 
     @property
+    def known(self) -> bool:
+        """Whether enough probes say so: an error that is a large part of the share is no answer."""
+        return self.probes >= FEWEST and self.error <= VAGUE
+
+    @property
     def lower(self) -> float:
         """The share less its error, in [0, 1]; 0 without probes."""
         return max(0.0, self.share - self.error) if math.isfinite(self.share) else 0.0
@@ -54,6 +64,8 @@ class Coverage:
     def __str__(self) -> str:
         if not math.isfinite(self.share):
             return "no probes"
+        if not self.known:
+            return f"unknown: {self.probes:.1f} effective probes say {self.share:.0%} ± {self.error:.0%}"
         return f"{self.share:.1%} ± {self.error:.1%}"
 
 
@@ -75,7 +87,8 @@ def estimate_coverage(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid
     Returns
     -------
     Coverage
-        `UNKNOWN` before there are `ENOUGH` valid points, and without a valid probe after the first quarter of the scan.
+        `UNKNOWN` before there are `ENOUGH` valid points, without a valid probe after the first quarter of the scan, and
+        in more than `NEAR` dimensions.
 
     Notes
     -----
@@ -120,7 +133,7 @@ def coverage_of(u: Array, at: NDArray[np.int64], weight: Array, n: int) -> Cover
     -------
     Coverage
     """
-    if len(at) < ENOUGH:
+    if len(at) < ENOUGH or u.shape[1] > NEAR:
         return UNKNOWN
     known = thinned(len(at), MOST)
     edges = np.linspace(EARLY * n, n, STAGES + 1).astype(np.int64)

@@ -10,7 +10,7 @@ import pytest
 from rayscan.learn.clusters import LINKED
 from rayscan.learn.clusters import islands as told_apart
 from rayscan.learn.data import Origin
-from rayscan.results.diagnostics import GROWING, SATURATED, UNKNOWN, clusters, diagnose
+from rayscan.results.diagnostics import GROWING, OPEN, SATURATED, UNKNOWN, clusters, diagnose
 from rayscan.results.result import open_run
 from rayscan.store import Schema, Store
 
@@ -85,12 +85,24 @@ def test_what_hangs_together_is_one_island_at_most(u):
 
 
 def test_a_uniform_sample_of_the_whole_region_is_saturated():
-    """Once all islands are known early, nothing new is found, and the verdict says so."""
-    result = diagnose(*chain(islands(3000, [0, 1, 2])))
+    """Once all islands are known early and nothing new is found, the verdict says so, if probes bear it out."""
+    u, origin, density, valid = chain(islands(3000, [0, 1, 2]))
+    origin[::3], density[::3] = Origin.UNIFORM, 1.0
+    result = diagnose(u, origin, density, valid)
     assert result.verdict == SATURATED
     assert result.clusters == 3
     assert result.growth[0] == (300, 3)
     assert max(share for _, share in result.saturation) < 0.05
+
+
+def test_nothing_new_is_no_evidence_that_nothing_is_missing():
+    """Without probes, or in so many dimensions that distances say nothing, the verdict is that it is unknown."""
+    assert diagnose(*chain(islands(3000, [0, 1, 2]))).verdict == OPEN
+    u = np.random.default_rng(0).random((2000, 20))
+    result = diagnose(u, np.full(2000, Origin.UNIFORM), np.ones(2000), u[:, 0] < 0.5)
+    assert result.verdict == OPEN
+    assert "another seed" in " ".join(result.reasons)
+    assert "unknown" in str(result) or "no probes" in str(result)
 
 
 def test_an_island_found_late_is_new_territory():
