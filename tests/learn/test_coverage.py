@@ -33,7 +33,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "FIRST_STEPS", 150)
     monkeypatch.setattr(contest, "BATCH", 128)
     monkeypatch.setattr(walkers, "WALKERS", 300)
-    monkeypatch.setattr(population, "SIZE", 500)
+    monkeypatch.setattr(population, "SIZE", 300)
 
 
 def evaluate(
