@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.spatial import KDTree
 
 from rayscan.learn.coverage.method import CoverageProposer
-from rayscan.learn.coverage.walkers import BELIEVED
+from rayscan.learn.coverage.sampler import BELIEVED
 from rayscan.learn.data import Rows
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves.climbs import climbed
@@ -135,11 +135,11 @@ def population(scan: Followed) -> Figure:
     grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 161)] * 2), -1).reshape(-1, 2)
     believed = np.exp(method.belief.log_p(grid, goal=True)).reshape(161, 161)
     left.imshow(believed, origin="lower", extent=(0, 1, 0, 1), cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
-    particles = method.walkers.population.u[rng.permutation(len(method.walkers.population.u))[:400]]
+    particles = method.sampler.population.u[rng.permutation(len(method.sampler.population.u))[:400]]
     left.plot(*particles.T, ".", ms=2, color=PINK)
     left.set_title("the population on the believed probability", fontsize=10)
     method.ask(30, np.empty((0, 2)))
-    candidates = method.walkers.candidates.u
+    candidates = method.sampler.candidates.u
     known = scan.rows.u[scan.rows.valid]
     plain = candidates[rng.choice(len(candidates), 50, replace=False)]
     spread = candidates[farthest_points(candidates, nearest_distance(candidates, known), 50)]
@@ -230,16 +230,16 @@ def climbs(scan: Followed) -> Figure:
 
 
 def _climbed(method: CoverageProposer, count: int, reach: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return places ``(count, d)`` that walkers visit, and where these climb to."""
-    visited = method.walkers.visit(count, rng)[:count]
+    """Return places ``(count, d)`` that particles visit, and where these climb to."""
+    visited = method.sampler.visit(count, rng)[:count]
     return visited, climbed(visited, method.belief.log_p, math.log(BELIEVED), reach, rng)
 
 
 def second_look(scan: Followed) -> Figure:
-    """Draw what places that walkers visit are promised, and what is kept, at the first and at the second look."""
+    """Draw what places that particles visit are promised, and what is kept, at the first and at the second look."""
     method, rng = scan.method, np.random.default_rng(1)
     assert method.belief.second_look is not None
-    visited = method.walkers.visit(6000, rng)
+    visited = method.sampler.visit(6000, rng)
     kept = scan.problem.valid(visited)
     figure, (left, right) = _panels(1, 2, (7.6, 3.3))
     looks = (
@@ -264,7 +264,7 @@ def volume(flat: Followed, scan: Followed) -> Figure:
     known = flat.rows.u[flat.rows.valid]
     left.plot(*known.T, ".", ms=4, color=GREY, label="known valid points")
     left.plot(
-        *flat.method.walkers.population.draw(250, np.random.default_rng(0)).T, ".", ms=4, color=SKY, label="probes"
+        *flat.method.sampler.population.draw(250, np.random.default_rng(0)).T, ".", ms=4, color=SKY, label="probes"
     )
     left.legend(fontsize=8, loc="upper right", framealpha=0.9)
     at = np.unique(np.geomspace(300, len(scan.rows), 40).astype(int))

@@ -476,8 +476,8 @@ def _goal(
 
 def _require_measurable(goal: Goal, learn: LearnOptions, d: int) -> None:
     """Refuse a goal that cannot be measured, before anything is started."""
+    from rayscan.learn.data import NEAR
     from rayscan.learn.proposer import draws_probes
-    from rayscan.results.saturation import NEAR
 
     if goal.coverage is not None and d > NEAR:
         msg = f"coverage = {goal.coverage:g}: distances tell coverage in up to {NEAR} parameters, got {d}; expected "

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+NEAR = 10
+"""Dimensions up to which distances tell near from far. Beyond, all points of a region are about equally far apart."""
 REMEMBERED = 100_000
 """Rows that a learner remembers at most: what a network and a map gain from more is less than the time it takes."""
 SLACK = 1.25

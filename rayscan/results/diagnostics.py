@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from rayscan.learn.clusters import clusters
-from rayscan.learn.data import Array, Origin
-from rayscan.results.saturation import ENOUGH, MOST, NEAR, Coverage, coverage_of, reach, thinned
+from rayscan.learn.data import NEAR, Array, Origin
+from rayscan.results.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
 from rayscan.results.volume import Volume, estimate_volume, importance
 from rayscan.results.weights import effective_size, prior_weights
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from rayscan.learn.data import Array
+from rayscan.learn.data import NEAR, Array
 from rayscan.results.volume import importance
 
 BEYOND = 1.5
@@ -18,9 +18,6 @@ BEYOND = 1.5
 their nearest. Of independent uniform points less than 1 % lie beyond, in two or more dimensions."""
 ENOUGH = 50
 """Valid points below which nothing is said."""
-NEAR = 10
-"""Dimensions up to which distances tell near from far: beyond, all points of a region are about as far from each other,
-and a sample of one half of it looks as if the other half were within reach."""
 EARLY = 0.25
 """Share of a scan that is forgotten: what it lacked at its beginning says little."""
 FEWEST, VAGUE = 10.0, 0.1

@@ -31,7 +31,7 @@ def prior_weights(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: Ar
         All points of a scan in the unit cube, in the order of issue.
     origin : array_like of int, shape (n,)
     density : array_like, shape (n,)
-        With respect to the prior; NaN where it is not known, as it is for chains.
+        With respect to the prior; NaN where it is not known, as it is for the population.
     valid : array_like of bool, shape (n,)
 
     Returns
@@ -44,7 +44,7 @@ def prior_weights(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: Ar
     -----
     1. *Spacing*: the weight of a point is the volume of the ball that reaches to its 16th neighbour, in the dimension
        that the points have locally (thin shells have less than the space), with tails cut off.
-    2. *Local correction*: audit and uniform points that were valid have exact importance weights. In the ball that
+    2. *Local correction*: probes and uniform points that were valid have exact importance weights. In the ball that
        holds 30 of them around a point, the collected points get the total weight that these have. Both counts see the
        same part of the ball inside the target, so that its border cancels, which in 1 it does not.
     3. *Tilt*: weights are multiplied by the exponential of a quadratic function of each coordinate, the one that

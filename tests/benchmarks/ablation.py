@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from rayscan.learn.coverage import candidates, method, walkers
+from rayscan.learn.coverage import candidates, method, sampler
 from rayscan.learn.coverage.exploration import Exploration
 from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
@@ -157,7 +157,7 @@ ABLATIONS: dict[str, Ablation] = {
     "alike": Ablation("islands alike", ((Alike, "train", lambda *arguments, **options: None),)),
     "search": Ablation("the search for middles of fragments", ((alignment, "_sought", the_same),)),
     "transplants": Ablation("transplants", ((Transplants, "share", 0.0),)),
-    "climbs": Ablation("climbs", ((walkers, "climbed", the_same),)),
+    "climbs": Ablation("climbs", ((sampler, "climbed", the_same),)),
     "members": Ablation("ensembles: one network of each kind", ((jury, "MEMBERS", 1),)),
     "doubtful": Ablation("walks in doubtful places", ((Jury, "level", lambda *_: 1.0),)),
     "growth": Ablation("growth for longer than with observables", ((method, "LABELS_ENOUGH", method.ENOUGH),)),

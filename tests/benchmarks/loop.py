@@ -125,7 +125,7 @@ def progress(proposer: Asked, rows: Rows) -> str:
     contest = proposer.belief.contest if isinstance(proposer, CoverageProposer) else None
     if isinstance(contest, Contest) and contest.ready:
         errors = [float(np.median(error, axis=0).sum()) if len(error) else np.nan for error in contest.errors]
-        level = proposer.walkers.population.probes
+        level = proposer.sampler.population.probes
         volume = f"{np.exp(level.log_z):.2g}" if level else "-"
         text += f"  believed volume {volume} width {np.round(contest.width, 3)} errors {np.round(errors, 3)}"
     return text

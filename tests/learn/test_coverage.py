@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError
-from rayscan.learn.coverage import method, walkers
+from rayscan.learn.coverage import method, sampler
 from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.data import Origin, Proposals, Rows
 from rayscan.learn.options import LearnOptions
@@ -28,11 +28,11 @@ Function = Callable[[Array], Array]
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Smaller minibatches, fewer steps and walkers: the problems here are easy."""
+    """Smaller minibatches, fewer steps and particles: the problems here are easy."""
     monkeypatch.setattr(contest, "STEPS", 120)
     monkeypatch.setattr(contest, "FIRST_STEPS", 150)
     monkeypatch.setattr(contest, "BATCH", 128)
-    monkeypatch.setattr(walkers, "WALKERS", 300)
+    monkeypatch.setattr(sampler, "PLACED", 300)
     monkeypatch.setattr(population, "SIZE", 300)
 
 
@@ -230,9 +230,9 @@ def test_walkers_on_labels_take_doubtful_places_for_as_good_as_sure_ones() -> No
     for heard in (PLAIN, ALIKE):
         jury.stack.weight = np.full(POINTS + 1, 0.25)
         jury.stack.weight[heard] += 1e-6
-        proposer.walkers.restart(proposer.replay.best(), proposer.growth.walked, rng)
+        proposer.sampler.restart(proposer.replay.best(), proposer.growth.walked, rng)
         answer = proposer.belief.answer(torch.from_numpy(anywhere))
-        density, p = proposer.walkers._sought.log(answer).numpy(), np.exp(proposer.belief.log_p(anywhere))
+        density, p = proposer.sampler._sought.log(answer).numpy(), np.exp(proposer.belief.log_p(anywhere))
         even.append(p[density == 0].min())
         assert (density[p < even[-1]] < 0).all()
     assert level <= even[0] < 1.5 * level

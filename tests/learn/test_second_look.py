@@ -124,6 +124,6 @@ def test_some_candidates_are_always_left(monkeypatch: pytest.MonkeyPatch) -> Non
     assert made.belief.second_look.ready
     monkeypatch.setattr(SecondLook, "log_p", lambda self, u: -50.0 - u[:, 0])
     visited = np.random.default_rng(0).random((500, 2))
-    left = made.walkers._looked_at_twice(visited, 20, np.random.default_rng(0))
+    left = made.sampler._looked_at_twice(visited, 20, np.random.default_rng(0))
     assert len(left) >= 25
     assert left[:, 0].mean() < 0.3

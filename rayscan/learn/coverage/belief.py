@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rayscan.learn.data import Array, Origin, Rows
+from rayscan.learn.data import NEAR, Array, Origin, Rows
 from rayscan.learn.device import pick_device
 from rayscan.learn.population.blocks import Blocks
 from rayscan.learn.surrogates.contest import Contest
@@ -85,7 +85,7 @@ class Belief:
         self.contest.train(replay, rng)
         if isinstance(self.contest, Contest):
             self.ladder.leap(self.contest.surprise)
-        if self.second_look and self.ladder.reached and self.d <= 10:
+        if self.second_look and self.ladder.reached and self.d <= NEAR:
             self.second_look.survey(replay, rng)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Places that the chains have visited, and which of them to take."""
+"""Places that the population has visited, and which of them to take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.learn.data import Array
+from rayscan.learn.data import NEAR, Array
 from rayscan.learn.moves.spread import apart_points, farthest_points, nearest_distance
 
 SPREAD = 0.15
@@ -43,20 +43,20 @@ class Candidates:
         self.gap: Array = np.empty(0)
 
     def add(self, visited: Array, evaluated: Array, known: Array) -> None:
-        """Add places that walkers `visited`, none twice and none that was `evaluated`; `known` points take up room."""
-        # A walker may stand where it was evaluated before, or not have moved since the last snapshot.
+        """Add places that were `visited`, none twice and none that was `evaluated`; `known` points take up room."""
+        # A particle may stand where it was evaluated before, or not have moved since the last snapshot.
         u = np.unique(np.concatenate([self.u, visited]), axis=0)
         self.u = u[~np.isin(_digest(u), _digest(evaluated))]
-        self.gap = nearest_distance(self.u, known) if self.d <= 10 else np.full(len(self.u), np.inf)
+        self.gap = nearest_distance(self.u, known) if self.d <= NEAR else np.full(len(self.u), np.inf)
 
     def keep_away(self, taken: Array) -> None:
         """Note points ``(k, d)`` that take up room."""
-        if len(taken) and self.d <= 10:
+        if len(taken) and self.d <= NEAR:
             self.gap = np.minimum(self.gap, nearest_distance(self.u, taken))
 
     def filling(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Choose `n` candidates: `SPREAD` of them fill the largest holes, the others are taken as they come."""
-        if self.d > 10:
+        if self.d > NEAR:
             return rng.choice(len(self.u), min(n, len(self.u)), replace=False)
         first = farthest_points(self.u, self.gap, int(SPREAD * n))
         # Among the rest, none that nearly repeat what is known or under way.

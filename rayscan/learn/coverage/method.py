@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from rayscan.learn.coverage.belief import Belief
 from rayscan.learn.coverage.exploration import Exploration
-from rayscan.learn.coverage.walkers import NEAR, Walkers
-from rayscan.learn.data import Array, Origin, Proposals, Rows
+from rayscan.learn.coverage.sampler import Sampler
+from rayscan.learn.data import NEAR, Array, Origin, Proposals, Rows
 from rayscan.learn.initial import InitialDesign
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves.growth import Growth
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
 
 ENOUGH, LABELS_ENOUGH = 0.35, 0.7
-"""Acceptance of the chains above which growth is not needed: with observables, and with labels alone.
+"""Acceptance of the population above which growth is not needed: with observables, and with labels alone.
 
-A classifier leads the chains where points are valid already, and the better that goes, the more it leaves out.
+A classifier leads the population where points are valid already, and the better that goes, the more it leaves out.
 """
 PROBES_FROM, PROBE_SHARE, MOST_PROBES = 50, 0.03, 400
 """Known valid points from which there are probes, their share of a batch, and about how many it has at most."""
 
 
 class CoverageProposer:
-    """Learn the observables, walk where they should be in target, and propose where points are missing.
+    """Learn the observables, sample where they should be in target, and propose where points are missing.
 
     Parameters
     ----------
@@ -54,20 +54,20 @@ class CoverageProposer:
 
     Notes
     -----
-    1. `Ladder` says what to hit: the target, or a wider provisional one.
-    2. `Belief` says how probable places are to hit it. It is a `Contest`: two networks and a Gaussian process learn the
-       scaled constrained observables, and the networks the logit of validity; the one with the smallest errors on
-       points that it had not seen drives. Where there are labels alone, such surrogates sit in a `Jury`, each heard by
-       its record.
-    3. `Walkers` are `Chains` that sample this probability, given how far off the driver is. A `SecondLook` at places
-       that they visited says where that is far off, from what is left over nearby; of those that are left,
-       `Candidates` picks some that fill the largest holes among the points known, and others as they come.
-    4. `Hops` try places outside the known valid region on the true function, as often as that pays, and where the
-       walkers fail, `Growth` steps along the known region. With labels alone, `Transplants` test whether islands are
-       alike.
+    1. `Ladder` says what to hit: the target, or a wider provisional one until points come near or predictions are
+       precise.
+    2. `Belief` says how probable places are to hit it. It is a `Contest`: two networks, and a Gaussian process for each
+       scaled constrained observable; of each the one is believed with the smallest errors on points that it had not
+       seen. Where there are labels alone, such surrogates sit in a `Jury`, each heard by its record.
+    3. `Sampler` carries a `Population` from the prior to this probability by tempering. In up to `NEAR` dimensions, a
+       `SecondLook` at places that it visits says where predictions are off, from what is left over nearby, and of the
+       rest, `Candidates` picks some that fill the largest holes among the points known, and others as they come.
+    4. In up to `NEAR` dimensions, `Hops` try places outside the known valid region on the true function, as often as
+       that pays, and where the population fails, `Growth` steps along the known region. With labels alone,
+       `Transplants` test whether islands are alike.
     5. Of each batch, an exact share is uniform, and more of it while `Exploration` has evidence of missed volume; once
-       there are `AUDIT_FROM` valid points, `AUDIT_SHARE` of the rest is drawn by `Audit` with a known density, for the
-       volume.
+       there are `PROBES_FROM` valid points, `PROBE_SHARE` of the rest are draws of the population with known density,
+       for the volume.
     """
 
     def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
@@ -77,7 +77,7 @@ class CoverageProposer:
         self.ladder = Ladder(target, observables)
         self.replay = Replay(d, target, self.ladder)
         self.belief = Belief(d, self.ladder, options, seed)
-        self.walkers = Walkers(d, self.belief, fast=self.fast)
+        self.sampler = Sampler(d, self.belief, fast=self.fast)
         self.hops = Hops()
         self.growth = Growth(ENOUGH if self.ladder.outputs else LABELS_ENOUGH)
         self.transplants = Transplants()
@@ -110,7 +110,7 @@ class CoverageProposer:
 
     @serial_algebra()
     def refit(self) -> None:
-        """Train on what is known, choose the surrogate that drives, and set the chains going from sparse places."""
+        """Train on what is known, choose whom to believe, and carry a new population from the prior."""
         if not len(self.replay):
             return
         self.generation += 1
@@ -125,7 +125,7 @@ class CoverageProposer:
         if self.d <= NEAR:
             self.hops.survey(self._islands)
             self.exploration.survey(self._islands)
-        self.walkers.restart(known, self.growth.walked, rng)
+        self.sampler.restart(known, self.growth.walked, rng)
 
     def _survey(self) -> None:
         rows = self.replay.rows
@@ -156,21 +156,21 @@ class CoverageProposer:
         u, origin = np.empty((rest, self.d)), np.full(rest, Origin.UNIFORM, dtype=np.int8)
         blind = self._blind(rest)
         rng = self._rng()
-        probed = len(self._valid) >= PROBES_FROM and self.walkers.population.ready and not self.fast
+        probed = len(self._valid) >= PROBES_FROM and self.sampler.population.ready and not self.fast
         share = min(PROBE_SHARE, MOST_PROBES / rest) if probed else 0.0
         probes = ~blind & (rng.random(rest) < share)
         blind |= ~probes & (rng.random(rest) < self.exploration.share)
         guided = np.flatnonzero(~blind & ~probes)
-        if len(guided) and self.walkers.started:
+        if len(guided) and self.sampler.started:
             parts = self._all_guided(len(guided), np.concatenate([np.reshape(pending, (-1, self.d)), initial.u]), rng)
             found = np.concatenate(list(parts.values()))
             came = np.repeat(np.array(list(parts), dtype=np.int8), [len(part) for part in parts.values()])
-            # Should the chains be stuck, uniform points take the places that are left.
+            # Should the population be stuck, uniform points take the places that are left.
             order = rng.permutation(len(found))
             u[guided[: len(order)]], origin[guided[: len(order)]] = found[order], came[order]
         free, density = np.flatnonzero(origin == Origin.UNIFORM), np.full(rest, np.nan)
         count = int(probes.sum())
-        u[free], origin[free], density[free] = self.walkers.probes(len(free) - count, count, rng)
+        u[free], origin[free], density[free] = self.sampler.probes(len(free) - count, count, rng)
         score = np.exp(self.belief.log_p(u, goal=True)) if self.belief.ready else np.full(rest, np.nan)
         return Proposals(
             np.concatenate([initial.u, u]), np.concatenate([initial.origin, origin]),
@@ -188,7 +188,7 @@ class CoverageProposer:
     def _all_guided(self, n: int, taken: Array, rng: np.random.Generator) -> dict[Origin, Array]:
         """Return `n` points by what proposed them."""
         if self.d > NEAR:
-            return {Origin.POPULATION: self.walkers.propose(n, self.replay, taken, rng)}
+            return {Origin.POPULATION: self.sampler.propose(n, self.replay, taken, rng)}
         count = 0 if self.fast else rng.binomial(n, self.hops.share)
         hops = self.hops.propose(self._islands, self._dead, count, rng)
         moved = self._transplanted(n - len(hops), rng)
@@ -196,7 +196,7 @@ class CoverageProposer:
         grown = self.growth.propose(self._valid, self.replay.u[~self.replay.valid], steps, rng)
         placed = [hops, moved, grown]
         left, taken = n - sum(map(len, placed)), np.concatenate([taken, *placed])
-        walked = self.walkers.propose(left, self.replay, taken, rng)
+        walked = self.sampler.propose(left, self.replay, taken, rng)
         return {Origin.LOCAL: hops, Origin.TRANSPLANT: moved, Origin.GROWTH: grown, Origin.POPULATION: walked}
 
     def _transplanted(self, n: int, rng: np.random.Generator) -> Array:
@@ -221,7 +221,7 @@ class CoverageProposer:
         return {
             "counters": [self.generation, self._asked, self.initial.issued, self._draws],
             "belief": self.belief.state_dict(),
-            "walkers": self.walkers.state_dict(),
+            "sampler": self.sampler.state_dict(),
             "hops": self.hops.state_dict(),
             "growth": self.growth.state_dict(),
             "transplants": self.transplants.state_dict(),
@@ -232,7 +232,7 @@ class CoverageProposer:
         """Return to a state, given the rows told until then in the same order."""
         self.generation, self._asked, self.initial.issued, self._draws = map(int, state["counters"])
         self.belief.load_state_dict(state["belief"])
-        self.walkers.load_state_dict(state["walkers"])
+        self.sampler.load_state_dict(state["sampler"])
         self.hops.load_state_dict(state["hops"])
         self.growth.load_state_dict(state["growth"])
         self.transplants.load_state_dict(state["transplants"])

@@ -34,11 +34,11 @@ class Hops:
     ----------
     share : float
         Of the guided points that should be hops: the recent rate at which hops found new valid territory, and less
-        where the walkers open up more of it.
+        where the population opens up more of it.
     record : Record
         Of hops, and those that found new territory.
     opened, walked : Record
-        Of hops and of the walkers' points, with what each opened up: the volume that the valid ones have to
+        Of hops and of the population's points, with what each opened up: the volume that the valid ones have to
         themselves, in units of a known point's.
     """
 
@@ -50,8 +50,8 @@ class Hops:
     @property
     def share(self) -> float:
         """Of the guided points, between fixed bounds."""
-        walkers = self.walked.rate
-        worth = min(1.0, self.opened.rate / walkers) if walkers else 1.0
+        population = self.walked.rate
+        worth = min(1.0, self.opened.rate / population) if population else 1.0
         return float(np.clip(worth * self.record.rate, LEAST, MOST))
 
     def survey(self, islands: Islands) -> None:
@@ -68,7 +68,7 @@ class Hops:
         self._count(self.opened, gap, valid, u.shape[1])
 
     def compare(self, u: Array, valid: NDArray[np.bool_], islands: Islands) -> None:
-        """Count what walkers opened up with their points ``(n, d)``."""
+        """Count what the population opened up with its points ``(n, d)``."""
         self._count(self.walked, islands.gap(u), valid, u.shape[1])
 
     def _count(self, opened: Record, gap: Array, valid: NDArray[np.bool_], d: int) -> None:

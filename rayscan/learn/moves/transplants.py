@@ -22,8 +22,8 @@ class Transplants:
     """Tests, on the true function, what is said of an island by its likeness to others.
 
     Surrogates that know an island by its own points alone are sure that places far from these are invalid, and as
-    walkers go where most agree, who is right would never be found out. So places of which it is said that they must be
-    valid because they are on other islands, and which the others deny, are tried as often as that is so.
+    particles go where most agree, who is right would never be found out. So places of which it is said that they must
+    be valid because they are on other islands, and which the others deny, are tried as often as that is so.
 
     Attributes
     ----------

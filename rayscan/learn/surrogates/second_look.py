@@ -27,7 +27,7 @@ class SecondLook:
     The surrogate that drives has one width for all places. But what it errs by is far from the same everywhere, and
     most points that turn out invalid lie where it errs most: it was sure of nearly all of them. What its predictions
     left over at the points around a place says what has to be added there, and how much is still unknown. Too dear for
-    the chains to walk on, this is asked of candidates alone.
+    the population to be asked at each of its moves, this is asked of candidates alone.
 
     Parameters
     ----------

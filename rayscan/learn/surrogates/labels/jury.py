@@ -28,10 +28,10 @@ FIRST_STEPS, STEPS, LEAST_STEPS = 900, 400, 40
 BANDWIDTH = 6.0
 """Of the plane waves. Labels say too little to learn fast oscillations by."""
 DOING_WELL, LEVEL = (0.75, 0.9), (0.2, 0.05)
-"""Acceptance of what walkers propose, and the probability above which they take all places for equally good.
+"""Acceptance of what particles propose, and the probability above which they take all places for equally good.
 
 Where the valid region is thin, or little is known of it yet, no place is improbable enough to be left out: what is not
-looked at because it is doubted stays doubted. The better the walkers do, the more of such places they can afford.
+looked at because it is doubted stays doubted. The better the particles do, the more of such places they can afford.
 """
 CONTESTED = 1.0
 """Logit above which a place that the others deny is worth a test."""
@@ -63,7 +63,7 @@ class Jury:
     """
 
     sharpness = 4.0
-    """How fast the density of walkers should fall below `level`."""
+    """How fast the density of particles should fall below `level`."""
 
     def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
         self.d, self.options, self.seed = d, options, seed
@@ -84,12 +84,12 @@ class Jury:
         return self.alike.speaks and int(np.argmax(self.stack.weight)) == ALIKE
 
     def level(self, acceptance: float) -> float:
-        """Return the probability above which walkers should take all places for equally good.
+        """Return the probability above which particles should take all places for equally good.
 
         Parameters
         ----------
         acceptance : float
-            Of what walkers have proposed lately.
+            Of what particles have proposed lately.
         """
         if self.whole:
             return 1.0

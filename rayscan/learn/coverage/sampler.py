@@ -1,4 +1,4 @@
-"""Walkers where points are believed to be valid, and which of the places that they visit are proposed."""
+"""The population where points are believed to be valid, and which of the places that it visits are proposed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rayscan.learn.coverage.belief import Belief
 from rayscan.learn.coverage.candidates import Candidates
-from rayscan.learn.data import Array, Origin
+from rayscan.learn.data import NEAR, Array, Origin
 from rayscan.learn.moves.climbs import climbed
 from rayscan.learn.moves.spread import sparse_points
 from rayscan.learn.population.blocks import Blocks
@@ -21,10 +21,8 @@ from rayscan.learn.population.population import Population
 from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.replay import Replay
 
-WALKERS, FEW = 1000, 500
+PLACED, FEW = 1000, 500
 """With labels alone, particles that are placed, and those that come from the prior."""
-NEAR = 10
-"""Dimensions up to which distances tell near from far."""
 
 RESTARTED = 300
 """Particles put where known points are sparse."""
@@ -68,8 +66,8 @@ class Sought:
         return (self.belief.judge(answer) - self.sure).clamp(max=0.0)
 
 
-class Walkers:
-    """Chains on what is believed, and the candidates that they leave.
+class Sampler:
+    """A population on what is believed, and the candidates that it leaves.
 
     Parameters
     ----------
@@ -93,14 +91,14 @@ class Walkers:
         return self.population.ready and self.belief.ready
 
     def restart(self, known: Array, acceptance: float, rng: np.random.Generator) -> None:
-        """Set some walkers going anew, after the surrogates have learned.
+        """Carry a new population from the prior, after the surrogates have learned.
 
         Parameters
         ----------
         known : ndarray, shape (n, d)
             Points at the current level.
         acceptance : float
-            Of what walkers have proposed lately.
+            Of what particles have proposed lately.
         rng : numpy Generator
         """
         self._known = known
@@ -134,12 +132,12 @@ class Walkers:
         self._sought = Sought(self.belief, sure)
         probes = self.population.probes.particles
         chance = torch.exp(jury.sharpness * self._sought.log(probes.answer)).cpu().numpy()
-        hits = probes.u.cpu().numpy()[rng.random(len(chance)) < chance][: WALKERS // 5]
-        sparse = self._known[sparse_points(self._known, WALKERS - len(hits), rng)]
+        hits = probes.u.cpu().numpy()[rng.random(len(chance)) < chance][: PLACED // 5]
+        sparse = self._known[sparse_points(self._known, PLACED - len(hits), rng)]
         self.population.place(np.concatenate([hits, sparse]), self._sought, jury.sharpness)
 
     def propose(self, n: int, replay: Replay, taken: Array, rng: np.random.Generator) -> Array:
-        """Return places ``(n, d)``, fewer if walkers are stuck.
+        """Return places ``(n, d)``, fewer if particles are stuck.
 
         Parameters
         ----------
@@ -228,14 +226,14 @@ class Walkers:
         return self.population.visit(n, self._sought, self._blocks, _seed(rng))
 
     def _worth(self, visited: Array, n: int, replay: Replay, rng: np.random.Generator) -> Array:
-        """Return places ``(k, d)`` that walkers visited, or others close by that are surer."""
+        """Return places ``(k, d)`` that particles visited, or others close by that are surer."""
         if not self.belief.jury:
             return self._looked_at_twice(visited, n, rng)
         some = visited[rng.permutation(len(visited))[: n * WIDE_CHOICE]]
         return climbed(some, self.belief.log_p, math.log(BELIEVED), CLIMB * self._spacing(n, replay), rng)
 
     def _looked_at_twice(self, visited: Array, n: int, rng: np.random.Generator) -> Array:
-        """Return some of the places ``(k, d)`` that walkers visited, those more seldom that are less sure."""
+        """Return some of the places ``(k, d)`` that particles visited, those more seldom that are less sure."""
         second_look = self.belief.second_look
         if not (second_look and second_look.ready):
             return visited
@@ -246,7 +244,7 @@ class Walkers:
         return left
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the walkers are, and their candidates."""
+        """Return where the particles are, and their candidates."""
         return {
             "population": self.population.state_dict(),
             "blocks": self._blocks.state_dict(),
