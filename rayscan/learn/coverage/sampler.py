@@ -87,9 +87,10 @@ class Sampler:
 
     @property
     def started(self) -> bool:
-        """Whether there is anything to walk on."""
+        """Whether there is a population."""
         return self.population.ready and self.belief.ready
 
+    @torch.no_grad()
     def restart(self, known: Array, acceptance: float, rng: np.random.Generator) -> None:
         """Carry a new population from the prior, after the surrogates have learned.
 
@@ -108,18 +109,14 @@ class Sampler:
             return
         places = self.population.u if self.population.ready else known
         self._blocks = self.belief.blocks(places[rng.permutation(len(places))[:256]])
-        with torch.no_grad():
-            if self.belief.jury:
-                self._restart_on_valid(self.belief.jury, acceptance, rng)
-                return
-            self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng))
-            assert self.population.probes is not None
-            reached = float(self.belief.judge(self.population.probes.particles.answer).quantile(0.9))
-            self._sought = Sought(self.belief, _surely(reached))
-            self.population.sharpen(self._sought, self.belief.contest.sharpness, self._blocks, _seed(rng))
-            if self.d <= NEAR:
-                sparse = known[sparse_points(known, RESTARTED, rng)]
-                self.population.settle(sparse, self._sought, self._blocks, _seed(rng))
+        self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng))
+        assert self.population.probes is not None
+        reached = float(self.belief.judge(self.population.probes.particles.answer).quantile(0.9))
+        self._sought = Sought(self.belief, _surely(reached))
+        self.population.sharpen(self._sought, self.belief.contest.sharpness, self._blocks, _seed(rng))
+        if self.d <= NEAR:
+            sparse = known[sparse_points(known, RESTARTED, rng)]
+            self.population.settle(sparse, self._sought, self._blocks, _seed(rng))
 
     def _restart_on_valid(self, jury: Jury, acceptance: float, rng: np.random.Generator) -> None:
         """Start the particles at known valid points, and where some should be.
