@@ -22,6 +22,7 @@ BLOCKS = 20
 """Parts of a scan whose means scatter as the estimate does."""
 FEWEST_DRAWS, HEAVIEST = 10.0, 0.7
 """Effective draws below which, and tail index of their weights above which an estimate is no estimate [2]_."""
+AGREE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class Volume:
         if self.evaluations == 0:
             return "unknown: no point was drawn with a known density"
         if not self.known:
-            why = f"{self.draws:.1f} effective draws" if self.draws < FEWEST_DRAWS else f"tail index {self.tail:.2f}"
+            why = f"{self.draws:.1f} effective draws" if self.draws < FEWEST_DRAWS else "it grew while more was learned"
+            why = f"tail index {self.tail:.2f}" if self.tail > HEAVIEST else why
             return f"unknown, at least about {self.value:.1g} of the prior ({why}; {unseen})"
         if self.value == 0:
             return f"less than {self.upper:.2g} of the prior (95 %, none valid of {self.evaluations:,} points)"
@@ -122,7 +124,9 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
 
     Where few draws count for most of the estimate, its scatter does not know its error. So with fewer than
     `FEWEST_DRAWS` effective draws, or where the tail index of the weights [2]_ exceeds `HEAVIEST`, the volume is said
-    to be unknown, and the value is what all but the largest weights make of it, less twice its scatter.
+    to be unknown, and the value is what all but the largest weights make of it, less twice its scatter. The same holds
+    where the later of two halves of the scan says more than the earlier by `AGREE` times their errors: what was learned
+    between them is a region of which the earlier probes hardly saw anything.
 
     The error describes what was sampled. Regions in which nothing was ever found are only within reach of uniform
     points; `Volume.unseen` is the limit for these.
@@ -151,7 +155,7 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     error = math.hypot(plain_error, math.sqrt(_variance(values, weight[mixed] * q[mixed])))
     draws = float(weight[good].sum() ** 2 / (weight[good] ** 2).sum())
     tail = tail_index(weight[good & mixed])
-    if mixed.any() and (draws < FEWEST_DRAWS or tail > HEAVIEST):
+    if mixed.any() and (draws < FEWEST_DRAWS or tail > HEAVIEST or _rising(values)):
         least = np.sort(weight[good])[: -math.ceil(min(0.2 * good.sum(), 3 * math.sqrt(good.sum())))]
         bound = max(float(least.sum() - 2 * math.sqrt((least**2).sum())), 0.0)
         return Volume(bound, math.inf, evaluations, 1.0, unseen, draws, tail)
@@ -251,6 +255,17 @@ def _variance(values: Array, weight: Array) -> float:
     # As for a binomial share, the error is that with one more success, here of the largest value seen. The scatter of
     # few and uneven values is small exactly when large ones are missing, and the sum is then too small as well.
     return scatter + float(np.max(weight * values)) ** 2
+
+
+def _rising(values: Array) -> bool:
+    """Return whether the later half of the values says clearly more than the earlier one."""
+    early, late = np.array_split(values, 2)
+    if not len(early):
+        return False
+    errors = [
+        math.hypot(half.std(), half.max() / math.sqrt(len(half))) / math.sqrt(len(half)) for half in (early, late)
+    ]
+    return bool(late.mean() - early.mean() > AGREE * math.hypot(*errors))
 
 
 def _scatter(off: Array, share: Array) -> float:

@@ -165,3 +165,14 @@ def test_what_points_of_one_refit_share_is_in_the_error():
     shared = estimate_volume(origin, 1e3 / factor, valid)
     alone = estimate_volume(origin, 1e3 / rng.permutation(factor), valid)
     assert shared.relative > 2 * alone.relative
+
+
+def test_an_estimate_that_grows_as_more_is_learned_is_none():
+    """Early probes that saw a third of what later ones see leave the volume unknown."""
+    rng = np.random.default_rng(4)
+    origin, density = np.full(600, Origin.PROBE), np.full(600, 1e3)
+    valid = rng.random(600) < np.where(np.arange(600) < 300, 0.3, 0.9)
+    volume = estimate_volume(origin, density, valid)
+    assert not volume.known
+    assert "grew" in str(volume)
+    assert volume.value < 0.9e-3

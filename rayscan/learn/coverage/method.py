@@ -31,7 +31,7 @@ ENOUGH, LABELS_ENOUGH = 0.35, 0.7
 
 A classifier leads the population where points are valid already, and the better that goes, the more it leaves out.
 """
-PROBES_FROM, PROBE_SHARE, MOST_PROBES = 50, 0.03, 400
+PROBES_FROM, PROBE_SHARE, MOST_PROBES = 200, 0.03, 400
 """Known valid points from which there are probes, their share of a batch, and about how many it has at most."""
 
 

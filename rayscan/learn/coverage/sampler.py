@@ -110,8 +110,8 @@ class Sampler:
         places = self.population.u if self.population.ready else known
         self._blocks = self.belief.blocks(places[rng.permutation(len(places))[:256]])
         self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng))
-        assert self.population.probes is not None
-        reached = float(self.belief.judge(self.population.probes.particles.answer).quantile(0.9))
+        assert self.population.level is not None
+        reached = float(self.belief.judge(self.population.level.particles.answer).quantile(0.9))
         self._sought = Sought(self.belief, _surely(reached))
         self.population.sharpen(self._sought, self.belief.contest.sharpness, self._blocks, _seed(rng))
         if self.d <= NEAR:
@@ -124,12 +124,12 @@ class Sampler:
         Labels give no slope that leads particles back from where all is equally improbable.
         """
         self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng), FEW)
-        assert self.population.probes is not None
+        assert self.population.level is not None
         sure = min(_surely(np.median(self.belief.log_p(self._known))), math.log(jury.level(acceptance)))
         self._sought = Sought(self.belief, sure)
-        probes = self.population.probes.particles
-        chance = torch.exp(jury.sharpness * self._sought.log(probes.answer)).cpu().numpy()
-        hits = probes.u.cpu().numpy()[rng.random(len(chance)) < chance][: PLACED // 5]
+        believed = self.population.level.particles
+        chance = torch.exp(jury.sharpness * self._sought.log(believed.answer)).cpu().numpy()
+        hits = believed.u.cpu().numpy()[rng.random(len(chance)) < chance][: PLACED // 5]
         sparse = self._known[sparse_points(self._known, PLACED - len(hits), rng)]
         self.population.place(np.concatenate([hits, sparse]), self._sought, jury.sharpness)
 

@@ -14,6 +14,8 @@ from rayscan.learn.population.moves import Density, Moves, Particles
 from rayscan.learn.population.tempering import Level, resampled, temper
 
 SIZE = 1500
+WIDE = 0.25
+"""Power of the density that probes are drawn from: where surrogates are wrongly sure of a no, there still are some."""
 MOST, MOST_GPU = 12_000, 400_000
 """Particles that are moved at a time at most where many places are wanted, on a CPU and on a GPU."""
 SWEEPS, SWEEPS_EACH = 4, 8
@@ -34,7 +36,7 @@ class Population:
     Attributes
     ----------
     probes : Level or None
-        Particles of the density itself, whose normalising constant is known.
+        Particles of a low power of the density, whose normalising constant is known.
     level : Level or None
         Particles of a power of the density.
     """
@@ -58,7 +60,7 @@ class Population:
         return np.empty((0, self.d)) if self.level is None else self.level.particles.u.cpu().numpy()
 
     def descend(self, density: Density, blocks: Blocks, seed: int, size: int | None = None) -> None:
-        """Carry new particles from the prior to a density: the probes.
+        """Carry new particles from the prior to a density, and keep those at a low power of it as probes.
 
         Parameters
         ----------
@@ -71,15 +73,16 @@ class Population:
         """
         moves = self._moves(density, blocks, seed)
         u = torch.rand((size or SIZE, self.d), generator=moves.generator, device=self.device, dtype=torch.float64)
-        self.probes = temper(Level(Particles.at(u, density), 0.0, 0.0), 1.0, moves, self.sweeps)
+        self.probes = temper(Level(Particles.at(u, density), 0.0, 0.0), WIDE, moves, self.sweeps)
+        self.level = temper(self.probes, 1.0, moves, self.sweeps)
         self._order = np.empty(0, dtype=np.int64)
 
     def sharpen(self, density: Density, power: float, blocks: Blocks, seed: int) -> None:
-        """Carry copies of the probes on to a power of another density, of which theirs is the upper part."""
-        assert self.probes is not None
-        moves, particles = self._moves(density, blocks, seed), self.probes.particles.clone()
-        particles.log = density.log(particles.answer)
-        particles, _ = resampled(particles, particles.log - self.probes.particles.log, moves.generator)
+        """Carry the particles on to a power of another density, of which theirs is the upper part."""
+        assert self.level is not None
+        moves, particles, before = self._moves(density, blocks, seed), self.level.particles, self.level.particles.log
+        particles = Particles(particles.u, particles.answer, density.log(particles.answer))
+        particles, _ = resampled(particles, particles.log - before, moves.generator)
         self.level = temper(Level(particles, 1.0, 0.0), power, moves, self.sweeps)
 
     def place(self, u: Array, density: Density, power: float) -> None:
