@@ -16,13 +16,12 @@ UNBIASED = (Origin.INITIAL, Origin.UNIFORM, Origin.PROBE)
 CONFIDENCE = 0.95
 FEWEST_HITS = 5
 """Valid points of the mixture from which its own scatter says how precise it is."""
-
-
 BLOCKS = 20
 """Parts of a scan whose means scatter as the estimate does."""
 FEWEST_DRAWS, HEAVIEST = 10.0, 0.7
 """Effective draws below which, and tail index of their weights above which an estimate is no estimate [2]_."""
 AGREE = 1.5
+"""Errors by which the later half of a scan may say more than the earlier one."""
 
 
 @dataclass(frozen=True, slots=True)

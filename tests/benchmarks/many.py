@@ -1,8 +1,8 @@
 """Problems in tens of dimensions, with exact samplers: arms, their rotations and overlaps, islands, a ball.
 
 Run ``python -m tests.benchmarks.many arms20 arms40 --seeds 3 --jobs 2``: evaluations to 1,000 and 10,000 valid points,
-arms with a point and the share of the fullest, coverage block by block, AUC of the whole, AUC between two seeds, and
-the volume beside the truth.
+arms with a point and the share of the fullest, coverage block by block, AUC of the whole, and AUC between two seeds.
+The volume is judged by `volume_pulls`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import KDTree
 from scipy.special import gamma
 
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.proposer import make_proposer
 from rayscan.problem.target import Target
 from tests.benchmarks.loop import follow
-from tests.benchmarks.metrics import separability
+from tests.benchmarks.metrics import reached, separability
 from tests.benchmarks.problem import Array, Integers, Problem
 
 HALF_WIDTH = 0.05
@@ -203,7 +202,6 @@ class Judged:
     fullest: float
     auc: float
     blocks: list[tuple[float, float]] = field(default_factory=list)
-    volume: str = ""
     cost: float = 0.0
 
 
@@ -224,10 +222,7 @@ def judge(problem: Problem, u: Array, valid: Array, seed: int, cost: float) -> J
         for b in range(problem.d // 4):
             here = slice(4 * b, 4 * b + 4)
             uniform, points = (block_sample(len(sample), rng) + 1) / 2, (block_sample(3000, rng) + 1) / 2
-            own = KDTree(uniform).query(points)[0]
-            reach = 1.5 * np.median(own)
-            found = KDTree(sample[:, here]).query(points)[0]
-            answer.blocks.append((float((found < reach).mean()), float((own < reach).mean())))
+            answer.blocks.append(reached(points, sample[:, here], uniform))
     return answer
 
 
@@ -249,7 +244,7 @@ def line(result: Judged) -> str:
     worst = min((a / b for a, b in result.blocks), default=np.nan)
     return (
         f"{result.problem:10s} seed {result.seed}  {result.valid:,} of {result.total:,}  ({first})  arms {result.arms} "
-        f"fullest {result.fullest:.4f}  AUC {result.auc:.3f}  worst block {worst:.3f} b  {result.volume}  "
+        f"fullest {result.fullest:.4f}  AUC {result.auc:.3f}  worst block {worst:.3f} b  "
         f"{result.cost:.1f} CPU s a batch"
     )
 

@@ -56,15 +56,16 @@ def measure(problem: Problem, collected: Array, seed: int = 0, *, size: int | No
     reference, uniform = np.split(problem.draw(REFERENCE + n, rng), [REFERENCE])
     drawn = size is None and n < len(collected)
     part = collected[rng.choice(len(collected), n, replace=False)] if drawn else collected
+    share, own = reached(reference, part, uniform)
+    return Coverage(share, own, len(np.unique(problem.island(collected))), separability(part, uniform, seed))
+
+
+def reached(reference: Array, collected: Array, uniform: Array) -> tuple[float, float]:
+    """Return the shares of reference points that collected and that uniform points reach; see `Coverage`."""
     to_uniform = KDTree(uniform).query(reference)[0]
     reach = 1.5 * np.median(to_uniform)
-    to_collected = KDTree(part).query(reference)[0]
-    return Coverage(
-        float((to_collected < reach).mean()),
-        float((to_uniform < reach).mean()),
-        len(np.unique(problem.island(collected))),
-        separability(part, uniform, seed),
-    )
+    to_collected = KDTree(collected).query(reference)[0]
+    return float((to_collected < reach).mean()), float((to_uniform < reach).mean())
 
 
 def separability(first: Array, second: Array, seed: int = 0) -> float:

@@ -36,7 +36,7 @@ class Belief:
     ----------
     contest : Contest or Jury
     second_look : SecondLook or None
-        With observables.
+        With observables, in up to `NEAR` dimensions.
     jury : Jury or None
         The contest, where there are labels alone.
     """
@@ -53,7 +53,8 @@ class Belief:
         self.jury: Jury | None = None
         if self.ladder.outputs:
             self.contest = Contest(self.d, self.ladder, self.options, self.seed)
-            self.second_look = SecondLook(self.contest)
+            if self.d <= NEAR:
+                self.second_look = SecondLook(self.contest)
         else:
             self.contest = self.jury = Jury(self.d, self.options, self.seed)
 
@@ -85,7 +86,7 @@ class Belief:
         self.contest.train(replay, rng)
         if isinstance(self.contest, Contest):
             self.ladder.leap(self.contest.surprise)
-        if self.second_look and self.ladder.reached and self.d <= NEAR:
+        if self.second_look and self.ladder.reached:
             self.second_look.survey(replay, rng)
 
     @torch.no_grad()
@@ -111,8 +112,7 @@ class Belief:
 
     def blocks(self, u: Array) -> Blocks:
         """Return what each observable depends on, around places ``(n, d)``."""
-        if isinstance(self.contest, Jury):
-            return Blocks.whole(self.d)
+        assert isinstance(self.contest, Contest)
         return self.contest.blocks(torch.from_numpy(u).to(self.device))
 
     def state_dict(self) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from rayscan.learn.surrogates.replay import Replay
 
 PLACED, FEW = 1000, 500
 """With labels alone, particles that are placed, and those that come from the prior."""
-
 RESTARTED = 300
 """Particles put where known points are sparse."""
 SURE = 0.95
@@ -83,7 +82,7 @@ class Sampler:
         self._blocks = Blocks.whole(d)
         self.candidates = Candidates(d)
         self._known: Array = np.empty((0, d))
-        self._sought = Sought(belief, 0.0)
+        self._believed, self._sought = Sought(belief, math.log(SURE)), Sought(belief, 0.0)
 
     @property
     def started(self) -> bool:
@@ -109,7 +108,7 @@ class Sampler:
             return
         places = self.population.u if self.population.ready else known
         self._blocks = self.belief.blocks(places[rng.permutation(len(places))[:256]])
-        self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng))
+        self.population.descend(self._believed, self._blocks, _seed(rng))
         assert self.population.level is not None
         reached = float(self.belief.judge(self.population.level.particles.answer).quantile(0.9))
         self._sought = Sought(self.belief, _surely(reached))
@@ -123,7 +122,7 @@ class Sampler:
 
         Labels give no slope that leads particles back from where all is equally improbable.
         """
-        self.population.descend(Sought(self.belief, math.log(SURE)), self._blocks, _seed(rng), FEW)
+        self.population.descend(self._believed, self._blocks, _seed(rng), FEW)
         assert self.population.level is not None
         sure = min(_surely(np.median(self.belief.log_p(self._known))), math.log(jury.level(acceptance)))
         self._sought = Sought(self.belief, sure)
@@ -188,7 +187,7 @@ class Sampler:
         origin[rng.permutation(n)[:n_probes]] = Origin.PROBE
         u[origin == Origin.PROBE] = self.population.draw(n_probes, rng)
         share = n_probes / n
-        return u, origin, 1.0 - share + share * self.population.density(u, Sought(self.belief, math.log(SURE)))
+        return u, origin, 1.0 - share + share * self.population.density(u, self._believed)
 
     def _spacing(self, n: int, replay: Replay) -> float:
         """Return the edge of the cube that each point would have to itself, were `n` more points and all so far even.

@@ -67,8 +67,9 @@ class Contest:
         self.driver = np.full(ladder.outputs, POINTS)
         self.width: Array = np.full(len(ladder.goal), NEUTRAL)
         self.errors = [np.empty((0, len(ladder.goal))) for _ in (PLAIN, WAVES, POINTS)]
-        self._guessed = self.errors[PLAIN]
+        self._guessed: Array = np.full(len(ladder.goal), NEUTRAL)
         self.failures = False
+        self._validity = PLAIN
         self._u, self._truth = np.empty((0, d)), self.errors[PLAIN]
 
     @property
@@ -110,6 +111,7 @@ class Contest:
             self.errors[k] = np.concatenate([self.errors[k], self._error(k, u, truth)])[-RECENT:]
         self._u = np.concatenate([self._u, u])[-RECENT:]
         self._truth = np.concatenate([self._truth, truth])[-RECENT:]
+        self._hear_on_validity()
 
     @torch.no_grad()
     def _error(self, k: int, u: Array, truth: Array) -> Array:
@@ -128,6 +130,7 @@ class Contest:
         """Take over a new scale of the quantities, old over new ``(q,)``."""
         self.errors, self._guessed = [error * factor for error in self.errors], self._guessed * factor
         self.points.rescale(factor[: self.ladder.outputs])
+        self._hear_on_validity()
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
         """Learn from all points so far, those behind less than the others; then choose whom to believe."""
@@ -152,24 +155,18 @@ class Contest:
 
     def _guess(self, guessed: Array, which: NDArray[np.int64]) -> None:
         """Note the errors ``(n, outputs)`` of interpolating points near the target, for `which` observables."""
-        kept = self._guessed if len(self._guessed) else np.full((1, len(self.ladder.goal)), NEUTRAL)
-        sizes = kept[0].copy()
+        sizes = self._guessed.copy()
         for j in which:
             known = guessed[np.isfinite(guessed[:, j]), j]
             sizes[j] = np.quantile(known, CORE) if len(known) else NEUTRAL
         sizes[self.ladder.outputs :] = sizes[: self.ladder.outputs].max(initial=NARROWEST)
-        self._guessed = sizes[None]
+        self._guessed = sizes
 
     @torch.no_grad()
     def predict(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scaled quantities ``(n, q)`` and a logit of validity ``(n,)`` at points ``(n, d)``."""
-        t, logit = self._observables(u)
-        return self.ladder.predicted(t), logit
-
-    def _observables(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the scaled observables ``(n, outputs)``, and the logit."""
         answer = self.answer(u)
-        return answer[:, :-1], answer[:, -1]
+        return self.ladder.predicted(answer[:, :-1]), answer[:, -1]
 
     def answer(self, u: Tensor, before: Tensor | None = None, moved: Tensor | None = None) -> Tensor:
         """Return scaled observables and the logit of validity ``(n, outputs + 1)`` at points ``(n, d)``.
@@ -183,13 +180,9 @@ class Contest:
         """
         outputs = self.ladder.outputs
         answer = torch.full((len(u), outputs + 1), SURE, dtype=u.dtype, device=u.device)
-        if self.failures:
-            # Whether there will be observables at all is for the better network to say.
-            size = np.nan_to_num(self._sizes()[:POINTS].sum(axis=1), posinf=1e300)
-            validity = int(np.argmin(size))
         for k in (PLAIN, WAVES):
             own = np.flatnonzero(self.driver == k).tolist()
-            if self.failures and k == validity:
+            if self.failures and k == self._validity:
                 own.append(outputs)
             if own:
                 answer[:, own] = self.networks[k].answer(u)[:, own].to(u.dtype)
@@ -202,11 +195,16 @@ class Contest:
             answer[rows, j] = self.points.predict(u[rows], [j])[:, 0]
         return answer
 
+    def _hear_on_validity(self) -> None:
+        """Whether there will be observables at all is for the better network to say: note which that is now."""
+        size = np.nan_to_num(self._sizes()[:POINTS].sum(axis=1), posinf=1e300)
+        self._validity = int(np.argmin(size))
+
     def blocks(self, u: Tensor) -> Blocks:
         """Return what each observable depends on, judged by its slopes at places ``(n, d)``."""
         at = u.clone().requires_grad_()
         with torch.enable_grad():
-            t = self._observables(at)[0]
+            t = self.answer(at)[:, :-1]
             slopes = [torch.autograd.grad(t[:, j].sum(), at, retain_graph=True)[0] for j in range(t.shape[1])]
         return Blocks.of_slopes(torch.stack(slopes))
 
@@ -233,17 +231,18 @@ class Contest:
         self.driver[(self.driver == POINTS) & (self.points.trained_on == 0)] = PLAIN
         width = np.full(len(self.ladder.goal), NEUTRAL)
         for k in np.unique(self.driver):
-            if len(self._guessed if k == POINTS else self.errors[k]):
+            if k == POINTS or len(self.errors[k]):
                 own = np.append(self.driver == k, np.zeros(len(width) - len(self.driver), dtype=bool))
                 if self.ladder.joint and (self.driver == k).sum() * 2 >= len(self.driver):
                     own[len(self.driver) :] = True
                 width[own] = self._uncertainty(int(k))[own]
         self.width = np.maximum(width, NARROWEST)
+        self._hear_on_validity()
 
     def _uncertainty(self, k: int) -> Array:
         """Return how far off a surrogate is now ``(q,)``, not when it last spoke."""
         if k == POINTS:
-            return np.asarray(self._guessed[0])
+            return self._guessed
         # The truth lies between the errors before and after the network learned these very points.
         before, after = self.errors[k], self._error(k, self._u, self._truth)
         return np.asarray(np.sqrt(np.quantile(before, CORE, axis=0) * np.quantile(after, CORE, axis=0)))
@@ -274,3 +273,4 @@ class Contest:
         self._u, self._truth = (np.array(values) for values in state["recent"])
         self.failures = bool(state["failures"])
         self.width, self.driver = np.array(state["width"]), np.array(state["driver"], dtype=np.int64)
+        self._hear_on_validity()

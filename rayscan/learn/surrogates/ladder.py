@@ -236,7 +236,7 @@ def _interval(constraint: Constraint, allowed: float) -> tuple[float, float]:
     if isinstance(constraint, Window):
         return constraint.lo, constraint.hi
     if isinstance(constraint, Gaussian):
-        minus, plus = constraint.sigma if isinstance(constraint.sigma, tuple) else (constraint.sigma, constraint.sigma)
+        minus, plus = constraint.sigma
         return constraint.value - allowed * minus, constraint.value + allowed * plus
     if isinstance(constraint, Below):
         return -math.inf, constraint.limit + (allowed * constraint.sigma if constraint.sigma else 0.0)
@@ -247,7 +247,7 @@ def _interval(constraint: Constraint, allowed: float) -> tuple[float, float]:
 def _measurement(constraint: Constraint) -> tuple[float, float, float]:
     """Return value, and standard deviations below and above it, of a constraint with an error."""
     if isinstance(constraint, Gaussian):
-        minus, plus = constraint.sigma if isinstance(constraint.sigma, tuple) else (constraint.sigma, constraint.sigma)
+        minus, plus = constraint.sigma
         return constraint.value, minus, plus
     assert isinstance(constraint, Below | Above)
     assert constraint.sigma
