@@ -61,3 +61,19 @@ def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest
         judged.errors = [np.full((100, 1), 0.01 if k == best else 0.1) for k in range(3)]
         judged._judge()
         assert judged.driver == best
+
+
+@pytest.mark.parametrize("rows", [1, 0])
+def test_a_state_of_an_earlier_version_learns_on(judged: Contest, rows: int) -> None:
+    """Widths that were saved as one row, or as none, are taken as they were."""
+    state = judged.state_dict()
+    state["guessed"] = state["guessed"][None][:rows]
+    loaded = Contest(2, judged.ladder, judged.options, 0)
+    loaded.load_state_dict(state)
+    loaded._judge()
+    assert loaded.width == (judged.width if rows else [contest.NEUTRAL])
+    replay = Replay(2, TARGET, judged.ladder)
+    u = np.random.default_rng(0).random((200, 2))
+    replay.add(make_rows(u, smooth(u)[:, 0], TARGET))
+    loaded.train(replay, np.random.default_rng(0))
+    assert loaded.width < 0.1

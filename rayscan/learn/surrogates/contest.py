@@ -196,7 +196,7 @@ class Contest:
         return answer
 
     def _hear_on_validity(self) -> None:
-        """Whether there will be observables at all is for the better network to say: note which that is now."""
+        """Note the better network, whose word it is whether there will be observables at all."""
         size = np.nan_to_num(self._sizes()[:POINTS].sum(axis=1), posinf=1e300)
         self._validity = int(np.argmin(size))
 
@@ -237,7 +237,6 @@ class Contest:
                     own[len(self.driver) :] = True
                 width[own] = self._uncertainty(int(k))[own]
         self.width = np.maximum(width, NARROWEST)
-        self._hear_on_validity()
 
     def _uncertainty(self, k: int) -> Array:
         """Return how far off a surrogate is now ``(q,)``, not when it last spoke."""
@@ -269,7 +268,11 @@ class Contest:
         for network, saved in zip(self.networks, state["networks"], strict=True):
             network.load_state_dict(saved)
         self.points.load_state_dict(state["points"])
-        self.errors, self._guessed = [np.array(error) for error in state["errors"]], np.array(state["guessed"])
+        self.errors = [np.array(error) for error in state["errors"]]
+        # Earlier versions saved one row, or none where nothing had been interpolated.
+        guessed = np.array(state["guessed"]).ravel()
+        if len(guessed):
+            self._guessed = guessed
         self._u, self._truth = (np.array(values) for values in state["recent"])
         self.failures = bool(state["failures"])
         self.width, self.driver = np.array(state["width"]), np.array(state["driver"], dtype=np.int64)

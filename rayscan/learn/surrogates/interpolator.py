@@ -52,7 +52,6 @@ class Interpolator:
         self.ratio: Array = np.ones(outputs)
         self.trained_on = np.zeros(outputs, dtype=np.int64)
         self._searched = np.zeros(outputs, dtype=np.int64)
-        self._note_parameters()
 
     @property
     def points(self) -> int:
@@ -92,12 +91,7 @@ class Interpolator:
                 seen = edges(torch.from_numpy(u[chosen])).numpy()
                 errors[chosen, j] = self._interpolate(int(j), seen, t[chosen, j], len(u), rng)
                 self.trained_on[j] = len(u)
-        self._note_parameters()
         return errors
-
-    def _note_parameters(self) -> None:
-        """Note which parameters each process sees: a population asks at every move."""
-        self._parameters = [np.unique(process.inputs % self.d) for process in self.processes]
 
     def _sample(self, known: NDArray[np.bool_], near: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Return the points to interpolate: known ones, `nearest` near and others up to `points`."""
@@ -152,7 +146,7 @@ class Interpolator:
 
     def depends(self, j: int, moved: Tensor) -> Tensor:
         """Return which points ``(n,)`` the interpolation of an observable sees move with the parameters ``(n, d)``."""
-        return moved[:, self._parameters[j]].any(1)
+        return moved[:, np.unique(self.processes[j].inputs % self.d)].any(1)
 
     def predict(self, u: Tensor, outputs: list[int]) -> Tensor:
         """Return some of the observables ``(n, len(outputs))`` in the scale of the last training or `rescale`."""
@@ -181,4 +175,3 @@ class Interpolator:
         self.ratio = np.array(state["ratio"], dtype=np.float64)
         self.trained_on = np.array(state["trained_on"], dtype=np.int64)
         self._searched = np.array(state["searched"], dtype=np.int64)
-        self._note_parameters()
