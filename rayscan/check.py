@@ -42,12 +42,18 @@ def point_of(space: Space, given: Mapping[str, float]) -> np.ndarray[Any, np.dty
             msg = f"--point {name}={value:g}: expected a value in the range of {name!r}, {low:g} to {high:g}"
             raise ConfigError(msg)
     middle = space.to_physical(np.full((1, space.d), 0.5))
-    free = [given.get(name, middle[0, space.names.index(name)]) for name in space.free]
+    # The middle of a logarithmic range is 1000, not the 1000.0000000000007 that logarithms make of it.
+    free = [given.get(name, _rounded(middle[0, space.names.index(name)])) for name in space.free]
     x = space.to_physical(np.clip(space.to_unit(np.array([free])), 0, 1))
     # The way through the unit cube costs a last digit, which would look odd beside the number that was asked for.
     for name, value in zip(space.free, free, strict=True):
         x[0, space.names.index(name)] = value
     return x
+
+
+def _rounded(value: float) -> float:
+    """Return the number without the digits that only rounding errors have."""
+    return float(f"{value:.12g}")
 
 
 def check_point(problem: Problem, given: Mapping[str, float], scratch: str | None = None) -> Details:
@@ -218,8 +224,9 @@ def _stage(number: int, stage: Details) -> Iterator[str]:
         if not isinstance(reading, dict):
             continue
         value = "missing" if reading.get("value") is None else repr(reading["value"])
-        where = f"   from {reading['where']}" if reading.get("where") else ""
         problem = f"   {reading['problem']}" if reading.get("problem") else ""
+        # What is missing says itself where it was looked for.
+        where = f"   from {reading['where']}" if reading.get("where") and not problem else ""
         yield f"  read     {name} = {value}{where}{problem}"
 
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
+
+from rayscan.errors import ConfigError
+
+_COUNTS = ("valid", "evaluations", "steps")
+"""Goals that are counted, of which a half would be a slip of the hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,51 @@ class Goal:
     def later(self, seconds: float) -> Goal:
         """Return the same goal so many seconds later."""
         return self if self.seconds is None else replace(self, seconds=max(self.seconds - seconds, 0.0))
+
+
+def make_goal(
+    valid: int | None,
+    evaluations: int | None,
+    seconds: float | None,
+    steps: int | None,
+    coverage: float | None = None,
+    volume_error: float | None = None,
+) -> Goal:
+    """Return the goal that a user asked for.
+
+    Raises
+    ------
+    ConfigError
+        There is none; a number is not positive; a count is not whole; a share is not below 1.
+    """
+    given: dict[str, float | None] = {
+        "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps, "coverage": coverage,
+        "volume_error": volume_error,
+    }  # fmt: skip
+    if all(value is None for value in given.values()):
+        msg = f"the scan has no goal; expected at least one of {', '.join(f'{name}=' for name in given)}"
+        raise ConfigError(msg)
+    for name, value in given.items():
+        if value is None:
+            continue
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not value > 0:
+            msg = f"{name} = {value!r}; expected a positive number"
+            raise ConfigError(msg)
+        if name in _COUNTS and value != value // 1:
+            msg = f"{name} = {value!r}; expected a whole number of {'steps' if name == 'steps' else 'points'}"
+            raise ConfigError(msg)
+    for name in ("coverage", "volume_error"):
+        share = given[name]
+        if share is not None and not share < 1:
+            msg = f"{name} = {share!r}; expected a share between 0 and 1, such as 0.95 or 0.05"
+            raise ConfigError(msg)
+    return Goal(whole(valid), whole(evaluations), seconds, coverage, volume_error)
+
+
+def whole(count: float | None) -> int | None:
+    """Return a count that may have been written as a float, as 1e4."""
+    return None if count is None else int(count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +23,7 @@ from rayscan.options import ScanOptions
 from rayscan.problem.space import Space
 from rayscan.problem.statement import Problem
 from rayscan.problem.target import Target
-from rayscan.progress import Goal, Progress
+from rayscan.progress import Goal, Progress, make_goal, whole
 from rayscan.results.result import ScanResult
 from rayscan.seeds import unit_points
 from rayscan.tools.base import Tool
@@ -237,11 +237,11 @@ class Scan:
         FailureRateError
             Too many technical failures.
         """
-        goal = _goal(valid, evaluations, time_limit, steps, coverage, volume_error)
+        goal = make_goal(valid, evaluations, time_limit, steps, coverage, volume_error)
         _require_measurable(goal, self.options.learn, self.problem.space.d)
         with self._signals():
             try:
-                self._scan(goal, steps, progress)
+                self._scan(goal, whole(steps), progress)
             finally:
                 self.close()
         return self.result()
@@ -254,7 +254,7 @@ class Scan:
         ScanResult
         """
         with self._signals():
-            self._scan(_goal(None, None, None, steps), steps, progress)
+            self._scan(make_goal(None, None, None, steps), whole(steps), progress)
         return self.result()
 
     def _scan(self, goal: Goal, steps: int | None, progress: Callable[[Progress], None] | bool | None) -> None:
@@ -445,33 +445,6 @@ def _plan_fork(old: str | Path, out: Path | None, problem: Problem, *, same_tool
 def _discard(path: Path) -> None:
     _temporary_runs.discard(path)
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _goal(
-    valid: int | None,
-    evaluations: int | None,
-    seconds: float | None,
-    steps: int | None,
-    coverage: float | None = None,
-    volume_error: float | None = None,
-) -> Goal:
-    given: Mapping[str, float | None] = {
-        "valid": valid, "evaluations": evaluations, "time_limit": seconds, "steps": steps, "coverage": coverage,
-        "volume_error": volume_error,
-    }  # fmt: skip
-    if all(value is None for value in given.values()):
-        msg = f"the scan has no goal; expected at least one of {', '.join(f'{name}=' for name in given)}"
-        raise ConfigError(msg)
-    for name, value in given.items():
-        if value is not None and not value > 0:
-            msg = f"{name} = {value!r}; expected a positive number"
-            raise ConfigError(msg)
-    for name in ("coverage", "volume_error"):
-        share = given[name]
-        if share is not None and not share < 1:
-            msg = f"{name} = {share!r}; expected a share between 0 and 1, such as 0.95 or 0.05"
-            raise ConfigError(msg)
-    return Goal(valid, evaluations, seconds, coverage, volume_error)
 
 
 def _require_measurable(goal: Goal, learn: LearnOptions, d: int) -> None:

@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import rayscan
+import rayscan as rs
+from rayscan.check import point_of
 from rayscan.cli import app
 from rayscan.config.reference import reference
 from rayscan.results.result import open_run
@@ -202,6 +204,11 @@ def test_check_refuses_an_impossible_point(point: str, said: str) -> None:
     done = rayscan_cli("check", EXAMPLE, "--point", point)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_check_takes_a_round_middle() -> None:
+    """The middle of a logarithmic range has the digits that a person would give it."""
+    assert point_of(rs.Space(m0=rs.Log(100, 10_000)), {}).tolist() == [[1000.0]]
 
 
 def test_check_sets_derived_and_fixed_parameters(importable: Path) -> None:

@@ -352,18 +352,34 @@ def _inline(value: object) -> str:
 
 
 def _as_text(section: Section) -> str:
-    rows = [section.header, *section.rows] if section.header else list(section.rows)
-    widths = [max(len(row[col]) for row in rows) for col in range(len(rows[0]))]
+    if section.header:
+        return "\n".join([section.title, "-" * len(section.title), *_as_table(section)])
+    names = max(len(row[0]) for row in section.rows)
     lines = [section.title, "-" * len(section.title)]
+    for row in section.rows:
+        line = "  " + "  ".join([row[0].ljust(names), *row[1:]]).rstrip()
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent=" " * (4 + names), break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def _as_table(section: Section) -> list[str]:
+    """Return the lines of a table; a last column that is too wide is wrapped inside itself."""
+    rows = [section.header, *section.rows]
+    widths = [max(len(row[col]) for row in rows) for col in range(len(section.header))]
+    before = 2 + sum(width + 2 for width in widths[:-1])
+    widths[-1] = min(widths[-1], max(WIDTH - before, 20))
+    lines = []
     for row in rows:
         cells = [
             cell.rjust(width) if _numeric(section, col) else cell.ljust(width)
-            for col, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for col, (cell, width) in enumerate(zip(row[:-1], widths, strict=False))
         ]
-        line = ("  " + "  ".join(cells)).rstrip()
-        margin = " " * (4 + widths[0]) if not section.header else "    "
-        lines += textwrap.wrap(line, WIDTH, subsequent_indent=margin, break_on_hyphens=False)
-    return "\n".join(lines)
+        last = textwrap.wrap(row[-1], widths[-1], break_on_hyphens=False) or [""]
+        if _numeric(section, len(widths) - 1):
+            last[0] = last[0].rjust(widths[-1])
+        lines.append("  " + "  ".join([*cells, last[0]]).rstrip())
+        lines += [" " * before + more for more in last[1:]]
+    return [line.rstrip() for line in lines]
 
 
 def _as_markdown(section: Section) -> str:

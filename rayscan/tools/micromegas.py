@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rayscan.errors import ConfigError, did_you_mean
 from rayscan.sandbox.limits import Limits
@@ -46,6 +47,27 @@ QUANTITIES: dict[str, tuple[str, int]] = {
     },
 }  # fmt: skip
 _OMEGA = ("Omega", "darkOmega")
+
+
+@dataclass(frozen=True)
+class Printed(Regex):
+    """A quantity of micrOMEGAs, which messages name by what is printed before it."""
+
+    words: str = ""
+    kind: ClassVar[str] = "micrOMEGAs"
+
+    @property
+    def where(self) -> str:
+        return self.words
+
+    def absent(self, file: str) -> str:
+        return f"no line with {self.words} in {file}"
+
+    def describe(self) -> dict[str, Any]:
+        # What it reads is the pattern; the words are for people, and no run of an older version must differ by them.
+        described = {**super().describe(), "kind": Regex.kind}
+        del described["words"]
+        return described
 
 
 class MicrOMEGAs(Command):
@@ -203,7 +225,8 @@ def quantity(observable: str, name: str, *, optional: bool = False) -> Reader:
     if colon and kind.strip() == "channel":
         incoming, _, outgoing = channel.partition("->")
         words = rf"{_spaced(incoming)}\s*->\s*{_spaced(outgoing)}"
-        return Regex(rf"^\s*({NUMBER})%\s+{words}\s*$", optional=True)
+        told = f"{' '.join(incoming.split())} -> {' '.join(outgoing.split())}"
+        return Printed(rf"^\s*({NUMBER})%\s+{words}\s*$", optional=True, words=told)
     if name not in QUANTITIES:
         known = [*QUANTITIES, "channel:"]
         msg = (
@@ -212,7 +235,15 @@ def quantity(observable: str, name: str, *, optional: bool = False) -> Reader:
         )
         raise ConfigError(msg)
     pattern, group = QUANTITIES[name]
-    return Regex(pattern, group=group, optional=optional)
+    return Printed(pattern, group=group, optional=optional, words=_words(name))
+
+
+def _words(name: str) -> str:
+    """Return what micrOMEGAs prints before a quantity."""
+    nucleon, _, kind = name.partition("_")
+    if nucleon in ("proton", "neutron"):
+        return f"{nucleon}{':' if kind.endswith('_amplitude') else ''} {kind[:2]}"
+    return f"{name}="
 
 
 def model_variables(program: str) -> set[str]:

@@ -134,6 +134,10 @@ class Regex(Reader):
     def where(self) -> str:
         return f"/{self.pattern}/"
 
+    def absent(self, file: str) -> str:
+        """Return what is said where the pattern matches nothing."""
+        return f"{self.where} in {file} was not found"
+
     def check(self, observable: str) -> None:
         try:
             compiled = re.compile(self.pattern, re.MULTILINE)
@@ -151,7 +155,10 @@ class Regex(Reader):
 
     def find(self, outputs: Outputs, file: str) -> str:
         found = [m[self.group] for m in re.finditer(self.pattern, outputs.text(file), re.MULTILINE)]
-        return pick([text for text in found if text is not None], self.which, f"{self.where} in {file}")
+        texts = [text for text in found if text is not None]
+        if not texts:
+            raise ReadError(self.absent(file))
+        return pick(texts, self.which, f"{self.where} in {file}")
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,10 @@ def square(out: Path | None = None, **options: Any) -> rs.Scan:
         ({"volume_error": 0}, "volume_error = 0; expected a positive number"),
         ({"volume_error": 3}, "volume_error = 3; expected a share between 0 and 1"),
         ({}, "coverage=, volume_error="),
+        ({"valid": 1.5}, "valid = 1.5; expected a whole number of points"),
+        ({"evaluations": float("inf")}, "evaluations = inf; expected a whole number of points"),
+        ({"steps": 2.5}, "steps = 2.5; expected a whole number of steps"),
+        ({"valid": True}, "valid = True; expected a positive number"),
     ],
 )
 def test_impossible_goals_are_refused(tmp_path: Path, goal: dict[str, float], message: str) -> None:
@@ -168,6 +172,11 @@ def test_impossible_goals_are_refused(tmp_path: Path, goal: dict[str, float], me
     with pytest.raises(ConfigError, match=message):
         square(tmp_path / "run").run(**goal)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_count_may_be_written_as_a_float() -> None:
+    """1e2 points are a hundred."""
+    assert len(square(initial=8, K=8).run(evaluations=1e1, progress=False).table) == 10
 
 
 @pytest.mark.parametrize("options", [{"surrogate": "classifier"}, {"selection": "paper"}])

@@ -74,6 +74,18 @@ def test_programs_and_failures_are_listed():
     assert section(report, "Most frequent failures") == [["4", "unphysical", "tachyon, m2 = -9"]]
 
 
+def test_a_long_message_is_wrapped_inside_its_column():
+    """The columns before it stay empty on the lines that follow, and no line is wider than the report."""
+    said = "the program says at length why it could not do what it was asked for " * 3
+    text = Report(table(message=[said] * 40)).text()
+    lines = text[text.index("Most frequent failures") :].split("\n\n")[0].splitlines()[2:]
+    column = lines[0].index("for example")
+    assert len(lines) > 2
+    assert all(len(line) <= WIDTH for line in lines)
+    assert all(not line[:column].strip() for line in lines[2:])
+    assert " ".join(line[column:] for line in lines[1:]) == said[:160].strip()
+
+
 def test_ranges_and_the_best_point_are_those_of_valid_points():
     """Quantiles over valid points of what varies; the best has the largest likelihood."""
     report = Report(table())

@@ -112,6 +112,24 @@ def test_a_crash_is_an_ordinary_failed_point(evaluate: Evaluate, fake: Callable[
     assert "SIGSEGV" in outcome.message
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Omega", "no line with Omega= in stdout"),
+        ("proton_SI", "no line with proton SI in stdout"),
+        ("neutron_SD_amplitude", "no line with neutron: SD in stdout"),
+    ],
+)
+def test_a_missing_quantity_is_named_as_it_is_printed(
+    evaluate: Evaluate, fake: Callable[..., Path], name: str, said: str
+) -> None:
+    """What was looked for is said in micrOMEGAs' words, not as a regular expression."""
+    outcome = evaluate(tool(fake(""), {"number": name}), POINT)
+    assert outcome.status is Status.TOOL_ERROR
+    assert said in outcome.message
+    assert "(?" not in outcome.message
+
+
 def test_the_parameter_file_holds_every_digit_and_never_only_defaults(
     evaluate: Evaluate, fake: Callable[..., Path]
 ) -> None:
