@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rayscan.scan import Scan
 
 P = ParamSpec("P")
-REPORT, CORNER, PROFILE = "report.txt", "corner.png", "profile.png"
+REPORT, CORNER = "report.txt", "corner.png"
 EPILOG = (
     "Exit codes: 0 done, a goal was reached (the time limit is one); 1 something failed (programs, run directory, "
     "disk, cluster): what was evaluated is saved; 2 bad input, nothing was started; 3 stopped before the goal by "
@@ -235,26 +235,39 @@ def report(run: Run) -> None:
 @_tells
 def plot(
     run: Run,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="corner (default), scatter, histogram, histograms, density, profile, parallel, "
+            "progress, acceptance, evenness, failures, calibration, training, vegas, timeline.",
+            metavar="KIND",
+        ),
+    ] = None,
+    columns: Annotated[list[str] | None, typer.Argument(help="What is drawn: m0 m12.", metavar="COLUMNS")] = None,
     *,
     to: Annotated[Path | None, typer.Option(help="Picture file; its ending tells the format.")] = None,
+    colour: Annotated[str | None, typer.Option(help="Column that colours a scatter or parallel lines.")] = None,
+    contours: Annotated[bool, typer.Option("--contours", help="Lines of 1 and 2 sigma in a corner plot.")] = False,
+    label: Annotated[list[str] | None, typer.Option(help="column=label, such as 'mh=$m_h$'; may be repeated.")] = None,
     profile: Annotated[
-        str | None, typer.Option(help="The profile likelihood of one or two columns: m0, or m0,m12.", metavar="X[,Y]")
+        str | None, typer.Option(help="As the kind `profile` with these columns: m0, or m0,m12.", metavar="X[,Y]")
     ] = None,
 ) -> None:
-    """Draw the valid points of a run, or a profile likelihood, also while it goes on."""
+    """Draw a figure of a run, also while it goes on: by default the valid points in all pairs of parameters."""
+    from rayscan.results.plot import Plots, draw
     from rayscan.results.result import open_run
-    from rayscan.store.run_directory import refuse_links
+    from rayscan.store.run_directory import RunDirectory, refuse_links
 
     result = open_run(run)
     if to is None:
         refuse_links(result.path)
-    if profile is None:
-        path = to or result.path / CORNER
-        result.plot.corner(path)
-    else:
-        x, _, y = (name.strip() for name in profile.partition(","))
-        path = to or result.path / PROFILE
-        result.plot.profile(x, y or None, path)
+    what, names = kind or "corner", list(columns or [])
+    if profile is not None:
+        what, names = "profile", [name.strip() for name in profile.split(",") if name.strip()]
+    labels = dict(text.split("=", 1) for text in label or [] if "=" in text)
+    options = {name: value for name, value in (("colour", colour), ("contours", contours or None)) if value is not None}
+    path = to or result.path / f"{what}.png"
+    draw(Plots.of_run(result.table, RunDirectory(run), labels), what, names, path, **options)
     _say(f"plot: {path}")
 
 

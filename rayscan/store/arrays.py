@@ -110,6 +110,12 @@ def unit_of(table: pa.Table, name: str) -> str:
     return metadata.get(b"unit", b"").decode()
 
 
+def label_of(table: pa.Table, name: str) -> str:
+    """Return how a column is called in figures, or an empty text."""
+    metadata: dict[bytes, bytes] = table.schema.field(name).metadata or {}
+    return metadata.get(b"label", b"").decode()
+
+
 def stage_seconds(table: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
     """Return the run times of each program of the chain, in seconds, without the skipped ones."""
     lists: Any = table.column("stages").combine_chunks()

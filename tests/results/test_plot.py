@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.image import imread
 
 from rayscan.errors import ConfigError
-from rayscan.results.plot import Plots
+from rayscan.results.plot import Plots, draw
 from rayscan.store import Schema, Store
 
 D = 3
@@ -107,7 +107,8 @@ def test_the_progress_curve_counts_valid_points_in_the_order_of_issue():
     table = scan(400)
     valid = table["valid"].to_numpy()
     figure = Plots(table).progress()
-    curve, uniform = figure.axes[0].lines
+    curve, ideal, uniform = figure.axes[0].lines
+    assert (ideal.get_xdata()[-1], ideal.get_ydata()[-1]) == (400, 400)
     assert curve.get_ydata()[-1] == valid.sum()
     assert curve.get_ydata()[200] == valid[:200].sum()
     rate = valid[table["origin"].to_numpy() == "uniform"].mean()
@@ -172,3 +173,56 @@ def test_a_wrong_column_is_named():
         plots.corner(columns=["u"])
     with pytest.raises(ConfigError, match=r"no column 'mhh'"):
         Plots(scan(20), constrained=["mhh"])
+
+
+def test_a_flat_likelihood_has_a_region_and_no_lines():
+    """Under windows alone no point is better than another: a profile shows where points are valid, without levels."""
+    table = scan(600)
+    likelihood = np.where(table["valid"].to_numpy(), 1.0, 0.2)
+    table = table.set_column(table.column_names.index("likelihood"), "likelihood", pa.array(likelihood))
+    axes = Plots(table).profile("tanb", "At").axes
+    assert len(axes) == 1
+    assert not list(axes[0].texts)
+    assert "the region in target" in axes[0].get_title(loc="left")
+
+
+def test_a_notebook_shows_a_figure_by_itself():
+    """Without any back-end, a figure gives its picture to whoever asks a rich object for it."""
+    assert Plots(scan(300)).histogram("tanb")._repr_png_().startswith(b"\x89PNG")
+
+
+def test_figures_are_drawn_into_the_axes_and_figures_of_a_caller():
+    """What is drawn on is what was given."""
+    figure, ax = plt.subplots()
+    assert Plots(scan(300)).density("tanb", "At", ax=ax) is figure
+    assert ax.lines
+    plt.close(figure)
+    mine = mpl.figure.Figure()
+    assert Plots(scan(300)).histograms(figure=mine) is mine
+    assert len(mine.axes) == 3
+
+
+@pytest.mark.parametrize("kind", ["calibration", "training", "vegas", "density", "evenness"])
+def test_what_the_data_cannot_support_is_said(kind, tmp_path):
+    """Without scores, checkpoint or valid points there is no figure, and the error says what is missing."""
+    columns = ["tanb", "At"] if kind == "density" else []
+    with pytest.raises(ConfigError, match=r"plot.*(expected|only)"):
+        draw(Plots(scan(60, np.zeros(60, bool))), kind, columns, tmp_path / "x.png")
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_labels_of_the_caller_stand_on_the_axes():
+    """A label replaces the column's name and keeps its unit."""
+    figure = Plots(scan(300), labels={"mA": "$m_A$"}).histogram("mA")
+    assert figure.axes[0].get_xlabel() == "$m_A$ [GeV]"
+
+
+def test_a_calibrated_surrogate_lies_on_the_diagonal():
+    """The share that came true is that of the points scored alike, at their mean score."""
+    score = np.where(np.arange(400) % 2 == 0, 0.25, 0.75)
+    valid = (np.arange(400) // 2) % 4 < np.where(score > 0.5, 3, 1)
+    table = scan(400, valid)
+    table = table.set_column(table.column_names.index("score"), "score", pa.array(score))
+    points = Plots(table).calibration().axes[0].lines[1]
+    assert points.get_xdata() == pytest.approx([0.25, 0.75])
+    assert points.get_ydata() == pytest.approx([0.25, 0.75])

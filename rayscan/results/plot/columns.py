@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
-from rayscan.store.arrays import column, names_of, scanned_in_log, unit_of
+from rayscan.store.arrays import column, label_of, names_of, scanned_in_log, unit_of
 
 Array = NDArray[np.float64]
 
@@ -17,8 +17,14 @@ Array = NDArray[np.float64]
 class Columns:
     """A table of evaluated points and what is known of its columns; arguments as of `rayscan.results.plot.Plots`."""
 
-    def __init__(self, table: Any, parameters: Sequence[str] | None = None, constrained: Sequence[str] = ()) -> None:
-        self.table = table
+    def __init__(
+        self,
+        table: Any,
+        parameters: Sequence[str] | None = None,
+        constrained: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        self.table, self._labels = table, dict(labels or {})
         self.valid: NDArray[np.bool_] = column(table, "valid").astype(bool)
         for name in (*(parameters or ()), *constrained):
             self._require(name)
@@ -31,7 +37,8 @@ class Columns:
         if not self.is_log(name):
             return values, self.label(name)
         unit = unit_of(self.table, name)
-        return np.log10(values), f"log$_{{10}}$ {name}{f' / {unit}' if unit else ''}"
+        with np.errstate(all="ignore"):
+            return np.log10(values), f"log$_{{10}}$ {self.name(name)}{f' / {unit}' if unit else ''}"
 
     def is_log(self, name: str) -> bool:
         """Return whether a parameter was scanned in its logarithm."""
@@ -57,7 +64,17 @@ class Columns:
     def label(self, name: str) -> str:
         """Return the name of a column with its unit."""
         unit = unit_of(self.table, name)
-        return f"{name} [{unit}]" if unit else name
+        return f"{self.name(name)} [{unit}]" if unit else self.name(name)
+
+    def name(self, name: str) -> str:
+        """Return what a column is called in figures: its label, or its name with nothing in it that TeX would read."""
+        return self._labels.get(name) or label_of(self.table, name) or name
+
+    def scale(self, axes: Any, x: str, y: str | None = None) -> None:
+        """Give axes logarithmic scales where the columns were scanned so."""
+        for name, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
+            if name is not None and self.is_log(name):
+                scale("log")
 
     def _varying(self, names: Sequence[str]) -> list[str]:
         varying = []

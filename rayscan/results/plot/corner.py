@@ -8,27 +8,30 @@ from typing import Any
 import corner as corner_package
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from rayscan.results.plot.columns import Array, Columns
-from rayscan.results.plot.style import DENSE, VALID, count, empty, thinned
+from rayscan.results.plot.style import DARK, DENSE, MAX_DRAWN, VALID, canvas, count, empty, thinned
+
+SIGMAS = (1 - np.exp(-0.5), 1 - np.exp(-2.0))
+"""The shares of points within 1 and 2 sigma of a normal distribution of two columns."""
 
 
-def corner(of: Columns, columns: Sequence[str] | None = None) -> Figure:
+def corner(of: Columns, columns: Sequence[str] | None = None, *, contours: bool = False, figure: Any = None) -> Any:
     """Draw the figure of `rayscan.results.plot.Plots.corner`."""
     names = list(columns) if columns is not None else [*of.parameters, *of.constrained]
     values = [of.scaled(name) for name in names]
     points = np.column_stack([value[of.valid] for value, _ in values]) if names else np.empty((0, 0))
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
-        return empty(f"no valid point among {len(of.valid):,} evaluations yet")
+        return empty(f"no valid point among {len(of.valid):,} evaluations yet", figure)
     size = float(np.clip(1.9 * len(names) + 0.8, 4.0, 30.0))
-    figure = Figure(figsize=(size, size))
+    figure = canvas((size, size), figure, None)
     axis_labels = [label for _, label in values]
     ranges = [of.range(name, value) for name, (value, _) in zip(names, values, strict=True)]
-    _draw(figure, thinned(points), axis_labels, ranges)
+    few_in_each = thinned(points)[: MAX_DRAWN if len(names) <= 8 else MAX_DRAWN // 5]
+    _draw(figure, few_in_each, axis_labels, ranges, contours=contours)
     few = "" if len(points) > len(names) else "\ntoo few for densities: each one is drawn"
     figure.suptitle(
         f"{count(len(points), 'valid point')} of {count(len(of.valid), 'evaluation')}{few}",
@@ -37,14 +40,22 @@ def corner(of: Columns, columns: Sequence[str] | None = None) -> Figure:
     return figure
 
 
-def _draw(figure: Figure, points: Array, axis_labels: list[str], ranges: list[tuple[float, float]]) -> None:
+def _draw(
+    figure: Any, points: Array, axis_labels: list[str], ranges: list[tuple[float, float]], *, contours: bool
+) -> None:
     n, k = points.shape
     dense = n >= DENSE
+    # Contours of bins with two points in each would follow the dice, not the density.
+    bins = int(np.clip(np.sqrt(n / 8), 6, 40)) if contours else 40 if dense else 15
     if n > k:
         corner_package.corner(
-            points, fig=figure, labels=axis_labels, range=ranges, bins=40 if dense else 15, color=VALID,
-            plot_contours=False, plot_density=False, plot_datapoints=True, labelpad=-0.04, max_n_ticks=4,
-            label_kwargs={"fontsize": 12}, hist_kwargs={"histtype": "stepfilled", "alpha": 0.75, "lw": 0},
+            points, fig=figure, labels=axis_labels, range=ranges, bins=bins, color=VALID,
+            plot_contours=contours and n > 50, plot_density=False, plot_datapoints=True, levels=SIGMAS,
+            smooth=1.0 if contours else None, no_fill_contours=True,
+            contour_kwargs={"colors": DARK, "linewidths": 1.0},
+            labelpad=0.0 if k > 8 else -0.04, max_n_ticks=3 if k > 8 else 4,
+            label_kwargs={"fontsize": 13 if k <= 8 else 16},
+            hist_kwargs={"histtype": "stepfilled", "alpha": 0.75, "lw": 0},
             data_kwargs={"alpha": float(np.clip(1500 / n, 0.06, 0.8)), "ms": 2.4 if dense else 4.5, "mew": 0},
         )  # fmt: skip
         grid = np.array(figure.axes).reshape(k, k)
@@ -54,6 +65,8 @@ def _draw(figure: Figure, points: Array, axis_labels: list[str], ranges: list[tu
         figure.subplots_adjust(left=0.13, right=0.97, bottom=0.12, top=0.94, wspace=0.06, hspace=0.06)
         _draw_few(grid, points, axis_labels, ranges)
     for axes in grid.ravel():
+        for line in axes.lines:
+            line.set_rasterized(True)
         axes.tick_params(labelsize=9, length=3, direction="in")
 
 

@@ -6,25 +6,30 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.colors import ListedColormap
 
 from rayscan.results.plot.columns import Array, Columns
-from rayscan.results.plot.style import DARK, VALID, empty, tidy
+from rayscan.results.plot.style import DARK, VALID, empty, single, thinned, tidy
 from rayscan.results.profile import Profile, profile_likelihood
 from rayscan.store.arrays import column
 
 CONFIDENCES = (0.68, 0.95)
 
 
-def profile(of: Columns, x: str, y: str | None, *, bins: Any, most: float) -> Figure:
+def profile(
+    of: Columns, x: str, y: str | None, *, bins: Any, most: float, ax: Axes | None = None, figure: Any = None
+) -> Any:
     """Draw the figure of `rayscan.results.plot.Plots.profile`."""
     found = profile_likelihood(of.table, x, y, bins)
     if not np.isfinite(found.delta_chi2).any():
-        return empty("no point has a likelihood yet")
-    figure = Figure(figsize=(6.6, 5.2), layout="constrained")
-    axes = figure.subplots()
+        return empty("no point has a likelihood yet", figure)
+    figure, axes = single((6.6, 5.2), ax, figure)
+    flat = _is_flat(of)
     if y is None:
         _draw_line(axes, found, most)
+    elif flat:
+        _draw_region(axes, of, found)
+        axes.set_ylabel(of.label(y))
     else:
         mesh = _draw_map(axes, found, most)
         bar = figure.colorbar(mesh, ax=axes, pad=0.02)
@@ -33,14 +38,40 @@ def profile(of: Columns, x: str, y: str | None, *, bins: Any, most: float) -> Fi
         axes.set_ylabel(of.label(y))
     best = np.flatnonzero(column(of.table, "point_id") == found.best)
     across = of.numbers(x)[best]
-    axes.plot(across, np.zeros(1) if y is None else of.numbers(y)[best], "*", color=DARK, ms=13, mec="w")
+    if not flat:
+        # Of a flat likelihood no point is the best.
+        axes.plot(across, np.zeros(1) if y is None else of.numbers(y)[best], "*", color=DARK, ms=13, mec="w")
     axes.set_xlabel(of.label(x))
-    for name, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
-        if name is not None and of.is_log(name):
-            scale("log")
-    axes.set_title("from the points found: the true likelihood is at least this", fontsize=9, loc="left")
+    of.scale(axes, x, y)
+    said = "the region in target: the likelihood is the same all over it" if flat and y else (
+        "from the points found: the true likelihood is at least this")  # fmt: skip
+    axes.set_title(said, fontsize=9, loc="left")
     tidy(axes)
     return figure
+
+
+def _is_flat(of: Columns) -> bool:
+    """Return whether windows and limits alone made points valid: they are all equally likely then."""
+    likelihood = column(of.table, "likelihood")[of.valid]
+    return len(likelihood) > 1 and float(np.ptp(likelihood)) < 1e-9
+
+
+def _draw_region(axes: Axes, of: Columns, found: Profile) -> None:
+    """Draw where valid points are, on bins that about two of them fill, and beyond them the range that was scanned."""
+    x, y = (of.numbers(name)[of.valid] for name in found.names)
+    bins = int(np.clip(np.sqrt(len(x) / 4), 4, 60))
+    edges = []
+    for name, values, ends in zip(found.names, (x, y), found.edges, strict=True):
+        low, high = float(values.min()), float(values.max())
+        if low == high:
+            low, high = float(ends[0]), float(ends[-1])
+        edges.append(np.geomspace(low, high, bins + 1) if of.is_log(name) else np.linspace(low, high, bins + 1))
+        edges[-1][0], edges[-1][-1] = low, high
+    held = np.histogram2d(x, y, edges)[0].T > 0
+    axes.pcolormesh(*edges, np.where(held, 1.0, np.nan), cmap=ListedColormap([VALID]), alpha=0.75, rasterized=True)
+    some = thinned(np.column_stack([x, y]))
+    axes.plot(*some.T, ".", ms=1.5, color=DARK, alpha=0.25, mew=0, rasterized=True)
+    axes.set(xlim=found.edges[0][[0, -1]], ylim=found.edges[1][[0, -1]])
 
 
 def _draw_line(axes: Axes, found: Profile, most: float) -> None:

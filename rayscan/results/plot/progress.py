@@ -5,32 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from rayscan.results.plot.columns import Array, Columns
-from rayscan.results.plot.style import ORIGIN_COLOURS, VALID, empty, tidy
+from rayscan.results.plot.style import DARK, ORIGIN_COLOURS, VALID, canvas, empty, tidy
 from rayscan.store.arrays import column, labels
 
 
-def progress(of: Columns) -> Figure:
+def progress(of: Columns, figure: Any = None) -> Any:
     """Draw the figure of `rayscan.results.plot.Plots.progress`."""
     if not len(of.valid):
-        return empty("no evaluation yet")
-    figure = Figure(figsize=(7.5, 5.6), layout="constrained")
+        return empty("no evaluation yet", figure)
+    figure = canvas((7.5, 5.6), figure)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     n = len(of.valid)
     counted = np.concatenate([[0], np.cumsum(of.valid)])
     kept = np.unique(np.linspace(0, n, 2000).astype(int))
     upper.plot(kept, counted[kept], color=VALID, lw=2, label="this scan")
+    upper.plot([0, n], [0, n], color=DARK, lw=1.0, ls=":", label="ideal: every point valid")
+    upper.set_ylim(0, max(1.15 * float(counted[-1]), 1.0))
     uniform = of.valid[labels(of.table, "origin") == "uniform"]
     if len(uniform) >= 20 and uniform.any():
         rate = uniform.mean()
         upper.plot([0, n], [0, rate * n], color=ORIGIN_COLOURS["uniform"], lw=1.3, ls="--",
                    label=f"uniform sampling ({rate:.2%} valid)")  # fmt: skip
     upper.set_ylabel("valid points")
-    upper.set_ylim(bottom=0)
     upper.legend(frameon=False, fontsize=10, loc="upper left")
     window = max(1, min(n, max(n // 50, 20)))
     inside = (counted[window:] - counted[:-window]) / window
@@ -45,11 +45,11 @@ def progress(of: Columns) -> Figure:
     return figure
 
 
-def acceptance(of: Columns) -> Figure:
+def acceptance(of: Columns, figure: Any = None) -> Any:
     """Draw the figure of `rayscan.results.plot.Plots.acceptance`."""
     if not len(of.valid):
-        return empty("no evaluation yet")
-    figure = Figure(figsize=(9.5, 4.2), layout="constrained")
+        return empty("no evaluation yet", figure)
+    figure = canvas((9.5, 4.2), figure)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.6])
     origin, generation = labels(of.table, "origin"), column(of.table, "generation")
     present = [name for name in ORIGIN_COLOURS if (origin == name).any()]

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from rayscan.results.plot.columns import Columns
-from rayscan.results.plot.style import DENSE, INVALID, VALID, count, thinned, tidy
+from rayscan.results.plot.style import DENSE, INVALID, VALID, count, single, thinned, tidy
 
 
-def scatter(of: Columns, x: str, y: str, *, colour: str | None = None, only_valid: bool = False) -> Figure:
+def scatter(
+    of: Columns,
+    x: str,
+    y: str,
+    *,
+    colour: str | None = None,
+    only_valid: bool = False,
+    ax: Axes | None = None,
+    figure: Any = None,
+) -> Any:
     """Draw the figure of `rayscan.results.plot.Plots.scatter`."""
     across, along = of.numbers(x), of.numbers(y)
     shade = of.numbers(colour) if colour else None
-    figure = Figure(figsize=(6.6, 5.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = single((6.6, 5.2), ax, figure)
     if not only_valid:
         others = thinned(np.flatnonzero(~of.valid))
-        axes.scatter(across[others], along[others], s=5, color=INVALID, lw=0, alpha=0.6, label="not valid")
+        axes.scatter(
+            across[others], along[others], s=5, color=INVALID, lw=0, alpha=0.6, rasterized=True, label="not valid"
+        )
     shown = thinned(np.flatnonzero(of.valid))
     size = 14 if len(shown) < DENSE else 6
     if shade is None:
-        axes.scatter(across[shown], along[shown], s=size, color=VALID, lw=0, label="valid")
+        axes.scatter(across[shown], along[shown], s=size, color=VALID, lw=0, rasterized=True, label="valid")
     else:
-        dots = axes.scatter(across[shown], along[shown], s=size, c=shade[shown], cmap="viridis", lw=0, label="valid")
+        dots = axes.scatter(across[shown], along[shown], s=size, c=shade[shown], cmap="viridis", lw=0,
+                            rasterized=True, label="valid")  # fmt: skip
         bar = figure.colorbar(dots, ax=axes, pad=0.02)
         bar.set_label(of.label(str(colour)), fontsize=12)
         bar.outline.set_visible(False)
     axes.set(xlabel=of.label(x), ylabel=of.label(y))
-    for name, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
-        if of.is_log(name):
-            scale("log")
+    of.scale(axes, x, y)
     axes.set_title(f"{count(int(of.valid.sum()), 'valid point')} of {len(of.valid):,}", fontsize=11, loc="right")
     tidy(axes)
     return figure
