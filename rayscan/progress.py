@@ -118,8 +118,8 @@ class Progress:
     elapsed : float
         Seconds of this session.
     goal : Goal
-    evaluators, lost : int
-        Evaluators, and points issued again because one died.
+    evaluators, wanted, lost : int
+        Evaluators at work, how many there should be, and points issued again because one died.
     coverage, coverage_error : float or None
         The share of the valid region within reach, and its standard error, where the goal asks for it and it is known.
     volume_error : float or None
@@ -141,6 +141,7 @@ class Progress:
     goal: Goal = Goal()
     evaluators: int = 0
     lost: int = 0
+    wanted: int = 0
     coverage: float | None = None
     coverage_error: float | None = None
     volume_error: float | None = None
@@ -174,6 +175,8 @@ class Progress:
             f"busy {self.busy:.0%}",
             f"lag {self.lag:,} ({self.refit_seconds:.1f} s)",
         ]
+        if self.wanted > 1 or self.evaluators != self.wanted:
+            parts.append(f"evaluators {self.evaluators:,}/{self.wanted:,}")
         parts += self._probed()
         if failed:
             parts.append(f"not ok {failed:,}")

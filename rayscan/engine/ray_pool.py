@@ -7,6 +7,7 @@ Evaluators stream one message per bit of work, so that a crash keeps what was al
 from __future__ import annotations
 
 import contextlib
+import heapq
 import math
 import time
 from collections import deque
@@ -17,8 +18,11 @@ from typing import Any
 import numpy as np
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayscan.engine.evaluator import Evaluator, worker_name
+from rayscan.engine.nodes import NodeWatch
+from rayscan.engine.roster import ANYWHERE, Bounds, Demand, plan
 from rayscan.errors import ClusterError, RayscanError, ToolError
 from rayscan.sandbox.workshop import sweep
 from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
@@ -33,8 +37,10 @@ MAX_CHUNK = 4096
 POISON_AFTER = 3
 """Evaluators that a point may kill, alone, before it is set aside."""
 SPAWN_WAVE, WAVE_SECONDS = 16, 30.0
-"""Evaluators started at once: a storm of them hurts shared file systems. One that takes longer than these seconds waits
-for a place in the cluster, and holds up no other."""
+"""Evaluators started at once, or as many as are at work already: a storm of them hurts shared file systems. One that
+takes longer than these seconds waits for a place in the cluster, and holds up no other."""
+REST_SECONDS = 10.0
+"""Seconds without work, when a scan is ending, after which an evaluator is released, so that a cluster may shrink."""
 HOPELESS_AFTER, HOPELESS_LATER = 4, 8
 """Evaluators in a row that do not start, while no other works, after which the scan gives up: at first, and once some
 have worked, when a node or a file system may just be away."""
@@ -66,6 +72,10 @@ class EvaluatorActor:
         self._run_id, self._keep, self._name = run_id, keep, worker_name(index, incarnation)
         self._scratch = Path(scratch) if scratch else None
         self._first = incarnation == 0
+
+    def where(self) -> str:
+        """Return the id of the node that this evaluator was put on."""
+        return str(ray.get_runtime_context().get_node_id())
 
     def ready(self) -> str:
         """Open the tool; return what it complains of, empty if nothing.
@@ -119,6 +129,7 @@ class _Seat:
     """A place in the pool, and the evaluator that sits there now."""
 
     index: int
+    node: str = ANYWHERE
     incarnation: int = 0
     actor: Any = None
     ready: Any = None
@@ -126,6 +137,8 @@ class _Seat:
     failures: int = 0
     not_before: float = 0.0
     started: float = 0.0
+    idle_since: float = 0.0
+    where: Any = None
     claims: deque[_Claim] = field(default_factory=deque)
 
     def takes(self, depth: int, *, alone: bool) -> bool:
@@ -144,10 +157,10 @@ class RayPool:
     parameters : tuple of str
     run_id : str
         Names the scratch directories.
-    size : int
-        Number of evaluators.
-    cpus : float
-        Logical CPUs that each asks of Ray.
+    bounds : Bounds
+        How many evaluators are wanted.
+    demand : Demand
+        What each asks of a node.
     scratch : str, optional
         Root of scratch directories on each node.
     ahead : float
@@ -155,10 +168,12 @@ class RayPool:
         shares matter more.
     keep : {"never", "valid", "all"}
         Whose output files evaluators send.
+    driver_cpus : float
+        What the driver takes of its node, so that evaluators are not put there.
 
     Attributes
     ----------
-    size, lost, notice
+    size, wanted, lost, notice, news
         As in `Pool`.
     duplicates : int
         Answers to points that had been answered already; dropped.
@@ -169,20 +184,28 @@ class RayPool:
         tool: Tool,
         parameters: tuple[str, ...],
         run_id: str,
-        size: int,
-        cpus: float = 1.0,
+        bounds: Bounds,
+        demand: Demand,
         scratch: str | None = None,
         ahead: float = AHEAD_SECONDS,
         keep: str = "all",
+        driver_cpus: float = 0.0,
     ) -> None:
         self._ahead = ahead
-        self.size, self.lost, self.duplicates = size, 0, 0
+        self.wanted, self.lost, self.duplicates = bounds.low, 0, 0
         self.notice = ""
-        self._tool, self._outputs, self._cpus = tool, tool.outputs, cpus
+        self._tool, self._outputs = tool, tool.outputs
+        self._bounds, self._demand = bounds, demand
+        self._watch = NodeWatch(tool, parameters, scratch, driver_cpus)
+        self._resting = False
         self._arguments = (ray.put(tool), parameters, run_id, keep)
         self._scratch = scratch
-        self._actor_class = ray.remote(EvaluatorActor).options(num_cpus=cpus, max_restarts=0, max_task_retries=0)
-        self._seats = [_Seat(index) for index in range(size)]
+        demands: dict[str, Any] = {"memory": demand.memory} if demand.memory else {}
+        self._actor_class = ray.remote(
+            num_cpus=demand.cpus, resources=dict(demand.resources), max_restarts=0, max_task_retries=0, **demands
+        )(EvaluatorActor)
+        self._seats: list[_Seat] = []
+        self._next_index = 0
         self._fresh: deque[Points] = deque()
         self._suspects: deque[Points] = deque()
         self._charges: dict[int, int] = {}
@@ -190,7 +213,16 @@ class RayPool:
         self._seconds_per_point = 1e-3 if tool.vectorized else 1.0
         self._finished: list[Outcomes] = []
         self._seen_open, self._worked = time.monotonic(), False
+        self._follow_cluster(now=True)
         self._fill_seats()
+
+    @property
+    def size(self) -> int:
+        return sum(seat.open for seat in self._seats)
+
+    @property
+    def news(self) -> list[str]:
+        return self._watch.news
 
     # Points in ------------------------------------------------------------------------------------------------------
 
@@ -204,6 +236,7 @@ class RayPool:
         if len(points):
             self._fresh.append(points)
             self._open_ids.update(points.point_id.tolist())
+            self._resting = False
             self._dispatch()
 
     def _depth(self) -> int:
@@ -217,16 +250,26 @@ class RayPool:
         """Hand chunks to evaluators, the least burdened first; suspects travel alone."""
         while self._suspects and (seat := self._idlest(alone=True)) is not None:
             self._send(seat, self._suspects.popleft(), alone=True)
-        kept_free = self._kept_free()
-        while self._fresh and (seat := self._idlest(alone=False, but=kept_free)) is not None:
+        if not self._fresh:
+            return
+        kept_free, depth = self._kept_free(), self._depth()
+        takers = [seat for seat in self._seats if seat.takes(depth, alone=False) and seat.index not in kept_free]
+        heap = [(len(seat.claims), seat.index, seat) for seat in takers]
+        heapq.heapify(heap)
+        while self._fresh and heap:
+            seat = heapq.heappop(heap)[2]
             self._send(seat, self._take(), alone=False)
+            if seat.takes(depth, alone=False):
+                heapq.heappush(heap, (len(seat.claims), seat.index, seat))
 
-    def _idlest(self, *, alone: bool, but: frozenset[int] = frozenset()) -> _Seat | None:
-        seats = [seat for seat in self._seats if seat.takes(self._depth(), alone=alone) and seat.index not in but]
+    def _idlest(self, *, alone: bool) -> _Seat | None:
+        seats = [seat for seat in self._seats if seat.takes(self._depth(), alone=alone)]
         return min(seats, key=lambda seat: len(seat.claims), default=None)
 
     def _kept_free(self) -> frozenset[int]:
         """Return the seats that get nothing more until a waiting suspect can go there: else none would ever be free."""
+        if not self._suspects:
+            return frozenset()
         seats = [seat for seat in self._seats if seat.takes(self._depth(), alone=False)]
         seats.sort(key=lambda seat: len(seat.claims))
         share = max(1, sum(seat.open for seat in self._seats) // 4)
@@ -240,7 +283,7 @@ class RayPool:
         """Take a chunk from the queue, leaving the others an equal share of what is there."""
         points = self._fresh.popleft()
         waiting = len(points) + sum(len(more) for more in self._fresh)
-        size = max(1, min(self._chunk(), -(-waiting // self.size)))
+        size = max(1, min(self._chunk(), -(-waiting // max(self.wanted, 1))))
         if len(points) > size:
             self._fresh.appendleft(points[size:])
         return points[:size]
@@ -248,6 +291,7 @@ class RayPool:
     # Outcomes out ---------------------------------------------------------------------------------------------------
 
     def collect(self, timeout: float) -> list[Outcomes]:
+        self._follow_cluster()
         self._fill_seats()
         self._dispatch()
         waiting = {seat.claims[0].stream: seat for seat in self._seats if seat.claims}
@@ -274,13 +318,16 @@ class RayPool:
                 if complaint:
                     self._bury(seat, ToolError(complaint))
                 else:
-                    seat.ready, seat.open = None, True
+                    # Put anywhere, it knows by now where it is.
+                    seat.node = seat.node or ray.get(seat.where)
+                    seat.ready, seat.open, seat.idle_since = None, True, time.monotonic()
                     self._worked = True
             elif seat.claims and item is seat.claims[0].stream:
                 self._receive(seat, ray.get(next(item)))
         except StopIteration:
             finished = seat.claims.popleft()
             self._requeue(finished.owed)
+            seat.idle_since = time.monotonic()
             if seat.claims:
                 seat.claims[0].touched = time.monotonic()
         except RayError as error:
@@ -306,21 +353,87 @@ class RayPool:
                 self._charges.pop(point_id, None)
             self._finished.append(piece)
 
-    # Death ----------------------------------------------------------------------------------------------------------
+    # Evaluators -----------------------------------------------------------------------------------------------------
 
     def _fill_seats(self) -> None:
         now = time.monotonic()
         starting = sum(seat.ready is not None and now - seat.started < WAVE_SECONDS for seat in self._seats)
+        wave = max(SPAWN_WAVE, self.size)
         for seat in self._seats:
-            if seat.actor is None and now >= seat.not_before and starting < SPAWN_WAVE:
-                seat.actor = self._actor_class.remote(*self._arguments, seat.index, seat.incarnation, self._scratch)
+            if seat.actor is None and now >= seat.not_before and starting < wave:
+                maker = self._actor_class.options(**self._place(seat))
+                seat.actor = maker.remote(*self._arguments, seat.index, seat.incarnation, self._scratch)
                 seat.ready, seat.started = seat.actor.ready.remote(), now
+                seat.where = None if seat.node else seat.actor.where.remote()
                 starting += 1
+
+    def _place(self, seat: _Seat) -> dict[str, Any]:
+        """Return the options that put an evaluator on its node, or on any that is not left out."""
+        if seat.node:
+            return {"scheduling_strategy": NodeAffinitySchedulingStrategy(seat.node, soft=False)}
+        bad = self._watch.bad
+        return {"label_selector": {"ray.io/node-id": f"!in({','.join(bad)})"}} if bad else {}
+
+    # The cluster ----------------------------------------------------------------------------------------------------
+
+    def _follow_cluster(self, *, now: bool = False) -> None:
+        """Have as many seats as the nodes that are there offer, where they offer them."""
+        different = self._watch.look(now=now)
+        if self._resting:
+            return
+        if not different and len(self._seats) == self.wanted and not now:
+            return
+        good = self._watch.good
+        if not good and self._watch.settled:
+            reasons = "\n  ".join(f"{one.name}: {one.complaint}" for one in self._watch.reports.values())
+            msg = f"no node can run {self._tool.name}:\n  {reasons}\n`rayscan check --cluster` checks them again"
+            raise ClusterError(msg)
+        if not self._watch.settled and not good:
+            return
+        shares = plan(good, self._demand, self._bounds)
+        self.wanted = sum(shares.values())
+        known = {node.node_id for node in good}
+        for seat in self._seats:
+            if seat.actor is None and seat.node not in known:
+                seat.node = ANYWHERE
+        self._remove(len(self._seats) - self.wanted, known)
+        taken = {one: sum(seat.node == one for seat in self._seats) for one in shares}
+        for one, share in sorted(shares.items(), key=lambda item: item[0] == ANYWHERE):
+            for _ in range(share - taken[one]):
+                if len(self._seats) < self.wanted:
+                    self._seats.append(_Seat(self._next_index, one))
+                    self._next_index += 1
+
+    def _remove(self, surplus: int, known: set[str]) -> None:
+        """Give up seats that nobody works at, those first that no node has room for."""
+        spare = [seat for seat in self._seats if not seat.open and not seat.claims]
+        spare.sort(key=lambda seat: (seat.node in known, seat.ready is not None))
+        for seat in spare[: max(surplus, 0)]:
+            self._vacate(seat)
+            self._seats.remove(seat)
+
+    def rest(self) -> None:
+        """Hear that no new points come for now: evaluators without work are released after a while, but one."""
+        if self._fresh or self._suspects:
+            return
+        now = time.monotonic()
+        idle = [seat for seat in self._seats if not seat.claims and (now - seat.idle_since > REST_SECONDS)]
+        if idle and len(self._seats) > 1:
+            self._resting = True
+            for seat in idle[: len(self._seats) - 1]:
+                self._vacate(seat)
+                self._seats.remove(seat)
+            self.wanted = len(self._seats)
+
+    # Death ----------------------------------------------------------------------------------------------------------
 
     def _bury(self, seat: _Seat, error: BaseException | None, overdue: bool = False) -> None:
         """Mark the evaluator dead, make sure that it is, and see to the points it still owed."""
         claims, was_open = seat.claims, seat.open
         self._vacate(seat)
+        self._watch.look(now=True)
+        if seat.node in self._watch.bad or all(seat.node != node.node_id for node in self._watch.good):
+            seat.node = ANYWHERE
         # What a tool complains of when it is opened seldom passes by itself.
         seat.failures += 2 if isinstance(error, ToolError) else 1
         seat.not_before = time.monotonic() + back_off(seat.failures)
@@ -385,9 +498,12 @@ class RayPool:
         elif now - self._seen_open > SILENCE and not self.notice:
             free = ray.available_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
             self.notice = (
-                f"no evaluator has started for {SILENCE:.0f} s; each asks for {self._cpus:g} CPU, and the cluster has "
-                f"{free:g} free"
+                f"no evaluator has started for {SILENCE:.0f} s; each asks for {self._wishes()}, and the cluster has "
+                f"{free:g} CPU free"
             )
+
+    def _wishes(self) -> str:
+        return ", ".join(f"{much:g} {name}" for name, much in self._demand.of_ray().items())
 
     def abandon(self) -> None:
         self._fresh.clear()
@@ -400,6 +516,7 @@ class RayPool:
                 self._vacate(seat)
 
     def close(self) -> None:
+        self._watch.close()
         # Those that are just starting as well: killed before its reaper stands, one would leave its directory.
         closing = [seat.actor.close.remote() for seat in self._seats if seat.actor is not None and not seat.claims]
         if closing:
@@ -413,6 +530,6 @@ class RayPool:
         if seat.actor is not None:
             with contextlib.suppress(Exception):
                 ray.kill(seat.actor, no_restart=True)
-        seat.actor, seat.ready, seat.open = None, None, False
+        seat.actor, seat.ready, seat.where, seat.open = None, None, None, False
         seat.claims = deque()
         seat.incarnation += 1

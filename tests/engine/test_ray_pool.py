@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rayscan as rs
+from rayscan.engine.roster import Bounds, Demand
 from rayscan.errors import ClusterError
 from rayscan.testing.chaos import Frail, survivors
 from rayscan.tools.base import Outcomes, Points, Status, Tool
@@ -26,7 +27,8 @@ def new_pool(ray_session: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     pools: list[RayPool] = []
 
     def make(tool: Tool, size: int = 2, cpus: float = 0.2) -> RayPool:
-        pools.append(RayPool(tool, ("x",), f"test-{time.time_ns()}", size, cpus, str(tmp_path / "scratch")))
+        bounds, demand = Bounds(size, size), Demand(cpus)
+        pools.append(RayPool(tool, ("x",), f"test-{time.time_ns()}", bounds, demand, str(tmp_path / "scratch")))
         return pools[-1]
 
     yield make
