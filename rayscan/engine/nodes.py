@@ -159,6 +159,8 @@ class NodeWatch:
         Of the nodes that were checked and are there, by node id.
     news : list of str
         What happened since somebody cleared it.
+    version : int
+        Grows whenever nodes come, go, or turn out good or bad.
     """
 
     def __init__(
@@ -175,6 +177,7 @@ class NodeWatch:
         self._failed_at: dict[str, float] = {}
         self.reports: dict[str, NodeReport] = {}
         self.news: list[str] = []
+        self.version = 0
 
     @property
     def good(self) -> list[Node]:
@@ -192,12 +195,12 @@ class NodeWatch:
         """Whether every node has been checked."""
         return bool(self._nodes) and all(one in self.reports for one in self._nodes)
 
-    def look(self, *, now: bool = False) -> bool:
-        """Look who is there, if it is time; return whether anything is different."""
+    def look(self, *, now: bool = False) -> None:
+        """Look who is there, if it is time."""
         if not now and time.monotonic() - self._looked < LOOK_EVERY:
-            return False
+            return
         self._looked = time.monotonic()
-        before = ([node.node_id for node in self.good], len(self._nodes))
+        before = self._known()
         self._list_nodes()
         for one, node in self._nodes.items():
             failed = self._failed_at.get(one)
@@ -206,7 +209,10 @@ class NodeWatch:
                 self._visit(node)
         for one in list(self._visits):
             self._hear(one)
-        return before != ([node.node_id for node in self.good], len(self._nodes))
+        self.version += before != self._known()
+
+    def _known(self) -> tuple[list[Node], list[str]]:
+        return self.good, sorted(self.reports)
 
     def close(self) -> None:
         """End the inspections that are under way."""

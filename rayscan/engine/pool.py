@@ -28,12 +28,14 @@ class Pool(Protocol):
         Why nothing is evaluated at present, when there is something to say.
     """
 
-    wanted: int
     lost: int
     notice: str
 
     @property
     def size(self) -> int: ...
+
+    @property
+    def wanted(self) -> int: ...
 
     @property
     def news(self) -> list[str]: ...

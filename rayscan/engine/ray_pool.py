@@ -11,20 +11,17 @@ import heapq
 import math
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from rayscan.engine.evaluator import Evaluator, worker_name
+from rayscan.engine.actor import EvaluatorActor
+from rayscan.engine.crew import Claim, Crew, Seat
 from rayscan.engine.nodes import NodeWatch
-from rayscan.engine.roster import ANYWHERE, Bounds, Demand, plan
-from rayscan.errors import ClusterError, RayscanError, ToolError
-from rayscan.sandbox.workshop import sweep
+from rayscan.engine.roster import Bounds, Demand
+from rayscan.errors import ClusterError, ToolError
 from rayscan.tools.base import Outcome, Outcomes, Points, Status, Tool
 
 DEPTH, MOST_DEPTH = 2, 4
@@ -36,11 +33,6 @@ CHUNK_SECONDS = 0.5
 MAX_CHUNK = 4096
 POISON_AFTER = 3
 """Evaluators that a point may kill, alone, before it is set aside."""
-SPAWN_WAVE, WAVE_SECONDS = 16, 30.0
-"""Evaluators started at once, or as many as are at work already: a storm of them hurts shared file systems. One that
-takes longer than these seconds waits for a place in the cluster, and holds up no other."""
-REST_SECONDS = 10.0
-"""Seconds without work, when a scan is ending, after which an evaluator is released, so that a cluster may shrink."""
 HOPELESS_AFTER, HOPELESS_LATER = 4, 8
 """Evaluators in a row that do not start, while no other works, after which the scan gives up: at first, and once some
 have worked, when a node or a file system may just be away."""
@@ -54,98 +46,12 @@ SILENCE = 20.0
 """Seconds without a working evaluator after which the progress line says why."""
 
 
-class EvaluatorActor:
-    """An `Evaluator` as a Ray actor."""
-
-    def __init__(
-        self,
-        tool: Tool,
-        parameters: tuple[str, ...],
-        run_id: str,
-        keep: str,
-        index: int,
-        incarnation: int,
-        scratch: str | None,
-    ) -> None:
-        self._evaluator: Evaluator | None = None
-        self._tool, self._parameters = tool, parameters
-        self._run_id, self._keep, self._name = run_id, keep, worker_name(index, incarnation)
-        self._scratch = Path(scratch) if scratch else None
-        self._first = incarnation == 0
-
-    def where(self) -> str:
-        """Return the id of the node that this evaluator was put on."""
-        return str(ray.get_runtime_context().get_node_id())
-
-    def ready(self) -> str:
-        """Open the tool; return what it complains of, empty if nothing.
-
-        Returned, not raised: Ray would bury the message in its own.
-        """
-        try:
-            if self._first:
-                sweep(self._scratch)
-            # What the user's machine has, this node may lack.
-            self._tool.check(self._parameters)
-            self._evaluator = Evaluator(
-                self._tool, self._parameters, self._run_id, self._name, self._scratch, keep=self._keep
-            )
-        except Exception as error:  # noqa: BLE001 - a user's tool may raise anything
-            return str(error) if isinstance(error, RayscanError) else f"{type(error).__name__}: {error}"
-        return ""
-
-    def evaluate(self, points: Points) -> Any:
-        """Stream outcomes of `points`."""
-        assert self._evaluator is not None
-        yield from self._evaluator.evaluate(points)
-
-    def close(self) -> None:
-        """Close the tool, and remove the scratch directory and those of evaluators that died here."""
-        if self._evaluator is not None:
-            self._evaluator.close()
-        sweep(self._scratch, self._run_id)
-
-
 def back_off(failures: int) -> float:
     """Return the seconds before a place is filled again, after so many evaluators in a row that gave no result there.
 
     None after one: most deaths are accidents, and waiting would cost more than the next evaluator.
     """
     return 0.0 if failures < 2 else min(LONGEST_PAUSE, 0.25 * 2.0 ** min(failures, 20))
-
-
-@dataclass
-class _Claim:
-    """A chunk in the hands of an evaluator, with the points it still owes."""
-
-    owed: Points
-    stream: Any
-    touched: float
-    alone: bool = False
-
-
-@dataclass
-class _Seat:
-    """A place in the pool, and the evaluator that sits there now."""
-
-    index: int
-    node: str = ANYWHERE
-    incarnation: int = 0
-    actor: Any = None
-    ready: Any = None
-    open: bool = False
-    failures: int = 0
-    not_before: float = 0.0
-    started: float = 0.0
-    idle_since: float = 0.0
-    where: Any = None
-    claims: deque[_Claim] = field(default_factory=deque)
-
-    def takes(self, depth: int, *, alone: bool) -> bool:
-        """Whether another chunk may be sent here; nothing may wait behind a point under suspicion."""
-        if not self.open or len(self.claims) >= depth:
-            return False
-        return not self.claims if alone else not any(claim.alone for claim in self.claims)
 
 
 class RayPool:
@@ -192,20 +98,17 @@ class RayPool:
         driver_cpus: float = 0.0,
     ) -> None:
         self._ahead = ahead
-        self.wanted, self.lost, self.duplicates = bounds.low, 0, 0
-        self.notice = ""
+        self.lost, self.duplicates, self.notice = 0, 0, ""
         self._tool, self._outputs = tool, tool.outputs
-        self._bounds, self._demand = bounds, demand
-        self._watch = NodeWatch(tool, parameters, scratch, driver_cpus)
-        self._resting = False
-        self._arguments = (ray.put(tool), parameters, run_id, keep)
-        self._scratch = scratch
+        arguments = (ray.put(tool), parameters, run_id, keep)
         demands: dict[str, Any] = {"memory": demand.memory} if demand.memory else {}
-        self._actor_class = ray.remote(
+        actor_class = ray.remote(
             num_cpus=demand.cpus, resources=dict(demand.resources), max_restarts=0, max_task_retries=0, **demands
         )(EvaluatorActor)
-        self._seats: list[_Seat] = []
-        self._next_index = 0
+
+        def make(seat: Seat, options: dict[str, Any]) -> Any:
+            return actor_class.options(**options).remote(*arguments, seat.index, seat.incarnation, scratch)
+
         self._fresh: deque[Points] = deque()
         self._suspects: deque[Points] = deque()
         self._charges: dict[int, int] = {}
@@ -213,30 +116,37 @@ class RayPool:
         self._seconds_per_point = 1e-3 if tool.vectorized else 1.0
         self._finished: list[Outcomes] = []
         self._seen_open, self._worked = time.monotonic(), False
-        self._follow_cluster(now=True)
-        self._fill_seats()
+        self._crew = Crew(bounds, demand, NodeWatch(tool, parameters, scratch, driver_cpus), make)
 
     @property
     def size(self) -> int:
-        return sum(seat.open for seat in self._seats)
+        return self._crew.size
+
+    @property
+    def wanted(self) -> int:
+        return self._crew.wanted
 
     @property
     def news(self) -> list[str]:
-        return self._watch.news
+        return self._crew.watch.news
+
+    def rest(self) -> None:
+        if not self._fresh and not self._suspects:
+            self._crew.rest()
 
     # Points in ------------------------------------------------------------------------------------------------------
 
     def room(self) -> int:
         waiting = sum(len(points) for points in self._fresh)
         depth = self._depth()
-        hands = sum(max(0, depth - len(seat.claims)) for seat in self._seats if seat.open)
+        hands = sum(max(0, depth - len(seat.claims)) for seat in self._crew.seats if seat.open)
         return max(0, hands * self._chunk() - waiting)
 
     def submit(self, points: Points) -> None:
         if len(points):
             self._fresh.append(points)
             self._open_ids.update(points.point_id.tolist())
-            self._resting = False
+            self._crew.wake()
             self._dispatch()
 
     def _depth(self) -> int:
@@ -253,7 +163,7 @@ class RayPool:
         if not self._fresh:
             return
         kept_free, depth = self._kept_free(), self._depth()
-        takers = [seat for seat in self._seats if seat.takes(depth, alone=False) and seat.index not in kept_free]
+        takers = [seat for seat in self._crew.seats if seat.takes(depth, alone=False) and seat.index not in kept_free]
         heap = [(len(seat.claims), seat.index, seat) for seat in takers]
         heapq.heapify(heap)
         while self._fresh and heap:
@@ -262,22 +172,22 @@ class RayPool:
             if seat.takes(depth, alone=False):
                 heapq.heappush(heap, (len(seat.claims), seat.index, seat))
 
-    def _idlest(self, *, alone: bool) -> _Seat | None:
-        seats = [seat for seat in self._seats if seat.takes(self._depth(), alone=alone)]
+    def _idlest(self, *, alone: bool) -> Seat | None:
+        seats = [seat for seat in self._crew.seats if seat.takes(self._depth(), alone=alone)]
         return min(seats, key=lambda seat: len(seat.claims), default=None)
 
     def _kept_free(self) -> frozenset[int]:
         """Return the seats that get nothing more until a waiting suspect can go there: else none would ever be free."""
         if not self._suspects:
             return frozenset()
-        seats = [seat for seat in self._seats if seat.takes(self._depth(), alone=False)]
+        seats = [seat for seat in self._crew.seats if seat.takes(self._depth(), alone=False)]
         seats.sort(key=lambda seat: len(seat.claims))
-        share = max(1, sum(seat.open for seat in self._seats) // 4)
+        share = max(1, sum(seat.open for seat in self._crew.seats) // 4)
         return frozenset(seat.index for seat in seats[: min(len(self._suspects), share)])
 
-    def _send(self, seat: _Seat, points: Points, *, alone: bool) -> None:
+    def _send(self, seat: Seat, points: Points, *, alone: bool) -> None:
         stream = seat.actor.evaluate.options(num_returns="streaming").remote(points)
-        seat.claims.append(_Claim(points, stream, time.monotonic(), alone))
+        seat.claims.append(Claim(points, stream, time.monotonic(), alone))
 
     def _take(self) -> Points:
         """Take a chunk from the queue, leaving the others an equal share of what is there."""
@@ -291,11 +201,10 @@ class RayPool:
     # Outcomes out ---------------------------------------------------------------------------------------------------
 
     def collect(self, timeout: float) -> list[Outcomes]:
-        self._follow_cluster()
-        self._fill_seats()
+        self._crew.follow()
         self._dispatch()
-        waiting = {seat.claims[0].stream: seat for seat in self._seats if seat.claims}
-        waiting |= {seat.ready: seat for seat in self._seats if seat.ready is not None}
+        waiting = {seat.claims[0].stream: seat for seat in self._crew.seats if seat.claims}
+        waiting |= {seat.ready: seat for seat in self._crew.seats if seat.ready is not None}
         if not waiting and not self._finished:
             time.sleep(timeout)
         elif waiting:
@@ -311,16 +220,14 @@ class RayPool:
         finished, self._finished = self._finished, []
         return finished
 
-    def _attend(self, seat: _Seat, item: Any) -> None:
+    def _attend(self, seat: Seat, item: Any) -> None:
         try:
             if item is seat.ready:
                 complaint = ray.get(item)
                 if complaint:
                     self._bury(seat, ToolError(complaint))
                 else:
-                    # Put anywhere, it knows by now where it is.
-                    seat.node = seat.node or ray.get(seat.where)
-                    seat.ready, seat.open, seat.idle_since = None, True, time.monotonic()
+                    seat.opened()
                     self._worked = True
             elif seat.claims and item is seat.claims[0].stream:
                 self._receive(seat, ray.get(next(item)))
@@ -334,7 +241,7 @@ class RayPool:
             # A dead evaluator, or trouble of Ray's: an evaluator itself answers for every exception of a tool.
             self._bury(seat, error)
 
-    def _receive(self, seat: _Seat, outcomes: Outcomes) -> None:
+    def _receive(self, seat: Seat, outcomes: Outcomes) -> None:
         claim = seat.claims[0]
         claim.owed = claim.owed[len(outcomes) :]
         claim.touched = time.monotonic()
@@ -353,92 +260,18 @@ class RayPool:
                 self._charges.pop(point_id, None)
             self._finished.append(piece)
 
-    # Evaluators -----------------------------------------------------------------------------------------------------
-
-    def _fill_seats(self) -> None:
-        now = time.monotonic()
-        starting = sum(seat.ready is not None and now - seat.started < WAVE_SECONDS for seat in self._seats)
-        wave = max(SPAWN_WAVE, self.size)
-        for seat in self._seats:
-            if seat.actor is None and now >= seat.not_before and starting < wave:
-                maker = self._actor_class.options(**self._place(seat))
-                seat.actor = maker.remote(*self._arguments, seat.index, seat.incarnation, self._scratch)
-                seat.ready, seat.started = seat.actor.ready.remote(), now
-                seat.where = None if seat.node else seat.actor.where.remote()
-                starting += 1
-
-    def _place(self, seat: _Seat) -> dict[str, Any]:
-        """Return the options that put an evaluator on its node, or on any that is not left out."""
-        if seat.node:
-            return {"scheduling_strategy": NodeAffinitySchedulingStrategy(seat.node, soft=False)}
-        bad = self._watch.bad
-        return {"label_selector": {"ray.io/node-id": f"!in({','.join(bad)})"}} if bad else {}
-
-    # The cluster ----------------------------------------------------------------------------------------------------
-
-    def _follow_cluster(self, *, now: bool = False) -> None:
-        """Have as many seats as the nodes that are there offer, where they offer them."""
-        different = self._watch.look(now=now)
-        if self._resting:
-            return
-        if not different and len(self._seats) == self.wanted and not now:
-            return
-        good = self._watch.good
-        if not good and self._watch.settled:
-            reasons = "\n  ".join(f"{one.name}: {one.complaint}" for one in self._watch.reports.values())
-            msg = f"no node can run {self._tool.name}:\n  {reasons}\n`rayscan check --cluster` checks them again"
-            raise ClusterError(msg)
-        if not self._watch.settled and not good:
-            return
-        shares = plan(good, self._demand, self._bounds)
-        self.wanted = sum(shares.values())
-        known = {node.node_id for node in good}
-        for seat in self._seats:
-            if seat.actor is None and seat.node not in known:
-                seat.node = ANYWHERE
-        self._remove(len(self._seats) - self.wanted, known)
-        taken = {one: sum(seat.node == one for seat in self._seats) for one in shares}
-        for one, share in sorted(shares.items(), key=lambda item: item[0] == ANYWHERE):
-            for _ in range(share - taken[one]):
-                if len(self._seats) < self.wanted:
-                    self._seats.append(_Seat(self._next_index, one))
-                    self._next_index += 1
-
-    def _remove(self, surplus: int, known: set[str]) -> None:
-        """Give up seats that nobody works at, those first that no node has room for."""
-        spare = [seat for seat in self._seats if not seat.open and not seat.claims]
-        spare.sort(key=lambda seat: (seat.node in known, seat.ready is not None))
-        for seat in spare[: max(surplus, 0)]:
-            self._vacate(seat)
-            self._seats.remove(seat)
-
-    def rest(self) -> None:
-        """Hear that no new points come for now: evaluators without work are released after a while, but one."""
-        if self._fresh or self._suspects:
-            return
-        now = time.monotonic()
-        idle = [seat for seat in self._seats if not seat.claims and (now - seat.idle_since > REST_SECONDS)]
-        if idle and len(self._seats) > 1:
-            self._resting = True
-            for seat in idle[: len(self._seats) - 1]:
-                self._vacate(seat)
-                self._seats.remove(seat)
-            self.wanted = len(self._seats)
-
     # Death ----------------------------------------------------------------------------------------------------------
 
-    def _bury(self, seat: _Seat, error: BaseException | None, overdue: bool = False) -> None:
+    def _bury(self, seat: Seat, error: BaseException | None, overdue: bool = False) -> None:
         """Mark the evaluator dead, make sure that it is, and see to the points it still owed."""
         claims, was_open = seat.claims, seat.open
-        self._vacate(seat)
-        self._watch.look(now=True)
-        if seat.node in self._watch.bad or all(seat.node != node.node_id for node in self._watch.good):
-            seat.node = ANYWHERE
+        seat.vacate()
+        self._crew.displaced(seat)
         # What a tool complains of when it is opened seldom passes by itself.
         seat.failures += 2 if isinstance(error, ToolError) else 1
         seat.not_before = time.monotonic() + back_off(seat.failures)
         hopeless = HOPELESS_LATER if self._worked else HOPELESS_AFTER
-        if not was_open and seat.failures >= hopeless and not any(other.open for other in self._seats):
+        if not was_open and seat.failures >= hopeless and not any(other.open for other in self._crew.seats):
             msg = f"no evaluator could be started; the last one said: {error}"
             raise ClusterError(msg)
         culprit = next((position for position, claim in enumerate(claims) if len(claim.owed)), None)
@@ -487,13 +320,13 @@ class RayPool:
         if self._tool.deadline is None:
             return
         now = time.monotonic()
-        for seat in self._seats:
+        for seat in self._crew.seats:
             if seat.claims and now - seat.claims[0].touched > self._tool.deadline + GRACE_SECONDS:
                 self._bury(seat, None, overdue=True)
 
     def _explain_silence(self) -> None:
         now = time.monotonic()
-        if any(seat.open for seat in self._seats):
+        if any(seat.open for seat in self._crew.seats):
             self._seen_open, self.notice = now, ""
         elif now - self._seen_open > SILENCE and not self.notice:
             free = ray.available_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
@@ -503,7 +336,7 @@ class RayPool:
             )
 
     def _wishes(self) -> str:
-        return ", ".join(f"{much:g} {name}" for name, much in self._demand.of_ray().items())
+        return ", ".join(f"{much:g} {name}" for name, much in self._crew.demand.of_ray().items())
 
     def abandon(self) -> None:
         self._fresh.clear()
@@ -511,25 +344,16 @@ class RayPool:
         self._finished.clear()
         self._charges.clear()
         self._open_ids.clear()
-        for seat in self._seats:
+        for seat in self._crew.seats:
             if seat.claims:
-                self._vacate(seat)
+                seat.vacate()
 
     def close(self) -> None:
-        self._watch.close()
+        self._crew.watch.close()
         # Those that are just starting as well: killed before its reaper stands, one would leave its directory.
-        closing = [seat.actor.close.remote() for seat in self._seats if seat.actor is not None and not seat.claims]
+        closing = [seat.actor.close.remote() for seat in self._crew.seats if seat.actor is not None and not seat.claims]
         if closing:
             with contextlib.suppress(RayError):
                 ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
-        for seat in self._seats:
-            self._vacate(seat)
-
-    def _vacate(self, seat: _Seat) -> None:
-        """End the evaluator; its reaper removes what it leaves."""
-        if seat.actor is not None:
-            with contextlib.suppress(Exception):
-                ray.kill(seat.actor, no_restart=True)
-        seat.actor, seat.ready, seat.where, seat.open = None, None, None, False
-        seat.claims = deque()
-        seat.incarnation += 1
+        for seat in self._crew.seats:
+            seat.vacate()

@@ -180,7 +180,7 @@ def test_abandoned_points_are_forgotten_and_may_come_again(new_pool: Callable[..
     pool = new_pool(rs.Function(lambda x: time.sleep(30 if x < 4 else 0) or x, outputs=["y"]))
     pool.submit(points(range(4)))
     end = time.monotonic() + 30
-    while not any(seat.open for seat in pool._seats) and time.monotonic() < end:
+    while not any(seat.open for seat in pool._crew.seats) and time.monotonic() < end:
         pool.collect(0.1)
     started = time.monotonic()
     pool.abandon()
@@ -196,7 +196,7 @@ def test_closing_does_not_wait_for_hanging_evaluators(new_pool: Callable[..., An
     pool = new_pool(rs.Function(lambda x: time.sleep(600), outputs=["y"]))
     pool.submit(points(range(4)))
     end = time.monotonic() + 30
-    while not any(seat.open for seat in pool._seats) and time.monotonic() < end:
+    while not any(seat.open for seat in pool._crew.seats) and time.monotonic() < end:
         pool.collect(0.1)
     started = time.monotonic()
     pool.close()
