@@ -75,6 +75,6 @@ class ScanOptions:
 def _least_and_most(given: Sequence[Any]) -> tuple[int, ...]:
     """Return the bounds of an elastic pool."""
     if len(given) != 2 or not all(isinstance(one, int) for one in given) or not 1 <= given[0] <= given[1]:
-        msg = f"evaluators = {list(given)!r}; expected the least and the most, such as [4, 100], with 1 <= least <= most"
+        msg = f"evaluators = {list(given)!r}; expected the least and the most, with 1 <= least <= most: [4, 100]"
         raise ConfigError(msg)
     return (given[0], given[1])

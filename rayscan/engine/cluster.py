@@ -153,9 +153,7 @@ def _loopback() -> Iterator[None]:
             os.environ[_MANY_NODES] = before
 
 
-def evaluator_share(
-    cluster: Cluster, evaluators: int | Sequence[int] | None, tool: Tool
-) -> tuple[Bounds, Demand]:
+def evaluator_share(cluster: Cluster, evaluators: int | Sequence[int] | None, tool: Tool) -> tuple[Bounds, Demand]:
     """Decide how many evaluators are wanted and what each asks of a node.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The crew: the seats of a pool, on which nodes they are, and who sits there. It follows the cluster."""
+"""The crew: the seats of a pool, and who sits there. As many as the nodes that are there have room for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayscan.engine.nodes import NodeWatch
-from rayscan.engine.roster import ANYWHERE, Bounds, Demand, plan
+from rayscan.engine.roster import Bounds, Demand, wanted
 from rayscan.errors import ClusterError
 from rayscan.tools.base import Points
 
@@ -36,19 +35,20 @@ class Claim:
 
 @dataclass
 class Seat:
-    """A place in the pool, and the evaluator that sits there now."""
+    """A place in the pool, and the evaluator that sits there now; Ray chooses its node."""
 
     index: int
-    node: str = ANYWHERE
     incarnation: int = 0
     actor: Any = None
     ready: Any = None
+    where: Any = None
+    avoids: tuple[str, ...] = ()
+    node: str = ""
     open: bool = False
     failures: int = 0
     not_before: float = 0.0
     started: float = 0.0
     idle_since: float = 0.0
-    where: Any = None
     claims: deque[Claim] = field(default_factory=deque)
 
     def takes(self, depth: int, *, alone: bool) -> bool:
@@ -57,30 +57,28 @@ class Seat:
             return False
         return not self.claims if alone else not any(claim.alone for claim in self.claims)
 
-    def start(self, actor: Any) -> None:
-        """Take in an evaluator that is just starting."""
-        self.actor, self.started = actor, time.monotonic()
-        self.ready = actor.ready.remote()
-        self.where = None if self.node else actor.where.remote()
+    def start(self, actor: Any, avoids: tuple[str, ...]) -> None:
+        """Take in an evaluator that is just starting, on any node but those."""
+        self.actor, self.avoids, self.started = actor, avoids, time.monotonic()
+        self.where, self.ready = actor.where.remote(), actor.ready.remote()
 
     def opened(self) -> None:
         """Note that the evaluator is ready for points."""
-        # Put anywhere, it knows by now where it is.
-        self.node = self.node or ray.get(self.where)
-        self.ready, self.open, self.idle_since = None, True, time.monotonic()
+        self.node = ray.get(self.where)
+        self.ready, self.where, self.open, self.idle_since = None, None, True, time.monotonic()
 
     def vacate(self) -> None:
         """End the evaluator; its reaper removes what it leaves."""
         if self.actor is not None:
             with contextlib.suppress(Exception):
                 ray.kill(self.actor, no_restart=True)
-        self.actor, self.ready, self.where, self.open = None, None, None, False
+        self.actor, self.ready, self.where, self.node, self.open = None, None, None, "", False
         self.claims = deque()
         self.incarnation += 1
 
 
 class Crew:
-    """The seats, as many and where the cluster has room for them.
+    """The seats, as many as the cluster has room for.
 
     Parameters
     ----------
@@ -109,7 +107,6 @@ class Crew:
         self._bounds, self._make = bounds, make
         self._next_index = 0
         self._resting = False
-        self._planned = -1
         self.follow(now=True)
 
     @property
@@ -117,8 +114,14 @@ class Crew:
         """How many evaluators are ready for points."""
         return sum(seat.open for seat in self.seats)
 
+    @property
+    def misplaced(self) -> list[Seat]:
+        """Those at work on a node that turned out bad after they had got there."""
+        bad = self.watch.bad
+        return [seat for seat in self.seats if seat.node in bad]
+
     def follow(self, *, now: bool = False) -> None:
-        """Have as many seats as the nodes that are there offer, where they offer them, and fill those that are empty.
+        """Have as many seats as the nodes that are there have room for, and fill those that are empty.
 
         Raises
         ------
@@ -126,65 +129,45 @@ class Crew:
             The tool works on no node.
         """
         self.watch.look(now=now)
-        if not self._resting and (self._planned != self.watch.version or len(self.seats) > self.wanted):
-            self._planned = self.watch.version
-            self._arrange()
-        self._fill()
-
-    def _arrange(self) -> None:
         good = self.watch.good
-        if not good:
-            if self.watch.settled:
-                reasons = "\n  ".join(f"{one.name}: {one.complaint}" for one in self.watch.reports.values())
-                msg = f"no node can run the tool:\n  {reasons}\nmend it there, and start again: the scan resumes"
-                raise ClusterError(msg)
-            return
-        shares = plan(good, self.demand, self._bounds)
-        self.wanted = sum(shares.values())
-        known = {node.node_id for node in good}
-        for seat in self.seats:
-            if seat.actor is None and seat.node not in known:
-                seat.node = ANYWHERE
-        self._remove(len(self.seats) - self.wanted, known)
-        taken = {one: sum(seat.node == one for seat in self.seats) for one in shares}
-        for one, share in sorted(shares.items(), key=lambda item: item[0] == ANYWHERE):
-            for _ in range(share - taken[one]):
-                if len(self.seats) < self.wanted:
-                    self.seats.append(Seat(self._next_index, one))
-                    self._next_index += 1
+        if not good and self.watch.settled:
+            reasons = "\n  ".join(f"{one.name}: {one.complaint}" for one in self.watch.reports.values())
+            msg = f"no node can run the tool:\n  {reasons}\nmend it there, and start again: the scan resumes"
+            raise ClusterError(msg)
+        if good and not self._resting:
+            self.wanted = wanted(good, self.demand, self._bounds)
+            while len(self.seats) < self.wanted:
+                self.seats.append(Seat(self._next_index))
+                self._next_index += 1
+            self._shrink()
+            self._fill()
 
-    def _remove(self, surplus: int, known: set[str]) -> None:
-        """Give up seats that nobody works at, those first that no node has room for."""
-        spare = [seat for seat in self.seats if not seat.open and not seat.claims]
-        spare.sort(key=lambda seat: (seat.node in known, seat.ready is not None))
-        for seat in spare[: max(surplus, 0)]:
-            self._give_up(seat)
+    def _shrink(self) -> None:
+        """Give up seats beyond those wanted that nobody works at: first the empty ones, then those that wait."""
+        surplus = len(self.seats) - self.wanted
+        if surplus > 0:
+            spare = [seat for seat in self.seats if not seat.open and not seat.claims]
+            spare.sort(key=lambda seat: (seat.actor is not None, -seat.started))
+            for seat in spare[:surplus]:
+                self._give_up(seat)
 
     def _give_up(self, seat: Seat) -> None:
         seat.vacate()
         self.seats.remove(seat)
 
     def _fill(self) -> None:
-        now = time.monotonic()
+        now, bad = time.monotonic(), self.watch.bad
+        for seat in self.seats:
+            if seat.ready is not None and seat.avoids != bad:
+                # It may be waiting for room on a node that is good again, or be about to get onto a bad one.
+                seat.vacate()
         starting = sum(seat.ready is not None and now - seat.started < WAVE_SECONDS for seat in self.seats)
         wave = max(SPAWN_WAVE, self.size)
+        options = {"label_selector": {"ray.io/node-id": f"!in({','.join(bad)})"}} if bad else {}
         for seat in self.seats:
             if seat.actor is None and now >= seat.not_before and starting < wave:
-                seat.start(self._make(seat, self._place(seat)))
+                seat.start(self._make(seat, options), bad)
                 starting += 1
-
-    def _place(self, seat: Seat) -> dict[str, Any]:
-        """Return the options that put an evaluator on its node, or on any that is not left out."""
-        if seat.node:
-            return {"scheduling_strategy": NodeAffinitySchedulingStrategy(seat.node, soft=False)}
-        bad = self.watch.bad
-        return {"label_selector": {"ray.io/node-id": f"!in({','.join(bad)})"}} if bad else {}
-
-    def displaced(self, seat: Seat) -> None:
-        """Hear that an evaluator died: its node may be gone, and then its seat can be anywhere."""
-        self.watch.look(now=True)
-        if all(seat.node != node.node_id for node in self.watch.good):
-            seat.node = ANYWHERE
 
     def rest(self) -> None:
         """Release evaluators that have had no work for a while, all but one."""
@@ -197,5 +180,4 @@ class Crew:
 
     def wake(self) -> None:
         """Hear that there is work again."""
-        if self._resting:
-            self._resting, self._planned = False, -1
+        self._resting = False

@@ -19,7 +19,6 @@ from rayscan.options import ScanOptions
 from rayscan.problem.statement import Problem
 from rayscan.progress import Goal, Progress
 
-
 Crew = tuple[Bounds, Demand, float]
 """How many evaluators, what each asks for, and the CPUs of the driver itself."""
 

@@ -1,4 +1,4 @@
-"""The nodes of a cluster: who is there, and whether the tool works there. None gets an evaluator before it was checked."""
+"""The nodes of a cluster: who is there, and whether the tool works there."""
 
 from __future__ import annotations
 
@@ -159,8 +159,6 @@ class NodeWatch:
         Of the nodes that were checked and are there, by node id.
     news : list of str
         What happened since somebody cleared it.
-    version : int
-        Grows whenever nodes come, go, or turn out good or bad.
     """
 
     def __init__(
@@ -177,7 +175,6 @@ class NodeWatch:
         self._failed_at: dict[str, float] = {}
         self.reports: dict[str, NodeReport] = {}
         self.news: list[str] = []
-        self.version = 0
 
     @property
     def good(self) -> list[Node]:
@@ -185,10 +182,9 @@ class NodeWatch:
         return [node for one, node in self._nodes.items() if one in self.reports and not self.reports[one].complaint]
 
     @property
-    def bad(self) -> list[str]:
-        """The ids of nodes that are left out, or not known yet."""
-        usable = {node.node_id for node in self.good}
-        return [one for one in self._nodes if one not in usable]
+    def bad(self) -> tuple[str, ...]:
+        """The ids of nodes that are left out."""
+        return tuple(sorted(one for one, report in self.reports.items() if report.complaint))
 
     @property
     def settled(self) -> bool:
@@ -200,7 +196,6 @@ class NodeWatch:
         if not now and time.monotonic() - self._looked < LOOK_EVERY:
             return
         self._looked = time.monotonic()
-        before = self._known()
         self._list_nodes()
         for one, node in self._nodes.items():
             failed = self._failed_at.get(one)
@@ -209,10 +204,6 @@ class NodeWatch:
                 self._visit(node)
         for one in list(self._visits):
             self._hear(one)
-        self.version += before != self._known()
-
-    def _known(self) -> tuple[list[Node], list[str]]:
-        return self.good, sorted(self.reports)
 
     def close(self) -> None:
         """End the inspections that are under way."""
@@ -250,7 +241,7 @@ class NodeWatch:
                 self._tool.check(self._parameters)
                 self._expected = fingerprint(self._tool)
         there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        actor = ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=there)(Inspector).remote()
+        actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Inspector).options(scheduling_strategy=there).remote()
         answer = actor.inspect.remote(self._packed, self._parameters, self._scratch, self._expected, node.name)
         self._visits[node.node_id] = _Visit(actor, time.monotonic(), answer)
 
@@ -302,4 +293,5 @@ def table_of(reports: Sequence[NodeReport]) -> str:
         for one in sorted(reports, key=lambda report: report.name)
     ]  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

@@ -202,6 +202,8 @@ class RayPool:
 
     def collect(self, timeout: float) -> list[Outcomes]:
         self._crew.follow()
+        for seat in self._crew.misplaced:
+            self._bury(seat, None)
         self._dispatch()
         waiting = {seat.claims[0].stream: seat for seat in self._crew.seats if seat.claims}
         waiting |= {seat.ready: seat for seat in self._crew.seats if seat.ready is not None}
@@ -266,7 +268,6 @@ class RayPool:
         """Mark the evaluator dead, make sure that it is, and see to the points it still owed."""
         claims, was_open = seat.claims, seat.open
         seat.vacate()
-        self._crew.displaced(seat)
         # What a tool complains of when it is opened seldom passes by itself.
         seat.failures += 2 if isinstance(error, ToolError) else 1
         seat.not_before = time.monotonic() + back_off(seat.failures)

@@ -1,12 +1,10 @@
-"""How many evaluators a cluster has room for, and where: plain arithmetic, without Ray."""
+"""How many evaluators a cluster has room for: plain arithmetic, without Ray."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-ANYWHERE = ""
-"""The place of evaluators that no node has room for yet: they wait, which an autoscaler takes for demand."""
 _ROUNDING = 1e-9
 
 
@@ -39,7 +37,7 @@ class Bounds:
     Attributes
     ----------
     low : int
-        So many are asked for, whether the cluster has room or not.
+        So many are asked for, whether the cluster has room or not; an autoscaler takes that for demand.
     high : int or None
         More are never started; None: as many as there is room for.
     """
@@ -67,13 +65,11 @@ class Node:
     def seats(self, demand: Demand) -> int:
         """Return how many evaluators fit."""
         wants = {name: much for name, much in demand.of_ray().items() if much > 0}
-        if not wants:
-            return 0
-        return int(min(self.resources.get(name, 0.0) / much + _ROUNDING for name, much in wants.items()))
+        return min((int(self.resources.get(name, 0.0) / much + _ROUNDING) for name, much in wants.items()), default=0)
 
 
-def plan(nodes: Sequence[Node], demand: Demand, bounds: Bounds) -> dict[str, int]:
-    """Return how many evaluators each node should have.
+def wanted(nodes: Sequence[Node], demand: Demand, bounds: Bounds) -> int:
+    """Return how many evaluators there should be.
 
     Parameters
     ----------
@@ -82,20 +78,6 @@ def plan(nodes: Sequence[Node], demand: Demand, bounds: Bounds) -> dict[str, int
     demand : Demand
         Of each evaluator.
     bounds : Bounds
-
-    Returns
-    -------
-    dict of str to int
-        By node id; under `ANYWHERE` those that there is no room for. Where there is room for more than may be started,
-        nodes get them in turn.
     """
-    room = {node.node_id: node.seats(demand) for node in nodes}
-    most = sum(room.values()) if bounds.high is None else min(bounds.high, sum(room.values()))
-    shares = dict.fromkeys(room, 0)
-    while most > 0:
-        for node_id in room:
-            if most > 0 and shares[node_id] < room[node_id]:
-                shares[node_id] += 1
-                most -= 1
-    missing = bounds.low - sum(shares.values())
-    return {**shares, ANYWHERE: max(0, missing)}
+    room = sum(node.seats(demand) for node in nodes)
+    return max(bounds.low, room if bounds.high is None else min(room, bounds.high))
