@@ -118,8 +118,9 @@ class Progress:
     elapsed : float
         Seconds of this session.
     goal : Goal
-    evaluators, wanted, lost : int
-        Evaluators at work, how many there should be, and points issued again because one died.
+    evaluators, wanted, left_out, lost : int
+        Evaluators at work, how many there should be, nodes that cannot run the tool, and points issued again because an
+        evaluator died.
     coverage, coverage_error : float or None
         The share of the valid region within reach, and its standard error, where the goal asks for it and it is known.
     volume_error : float or None
@@ -142,6 +143,7 @@ class Progress:
     evaluators: int = 0
     lost: int = 0
     wanted: int = 0
+    left_out: int = 0
     coverage: float | None = None
     coverage_error: float | None = None
     volume_error: float | None = None
@@ -177,6 +179,8 @@ class Progress:
         ]
         if self.wanted > 1 or self.evaluators != self.wanted:
             parts.append(f"evaluators {self.evaluators:,}/{self.wanted:,}")
+        if self.left_out:
+            parts.append(f"nodes left out {self.left_out} (see the log)")
         parts += self._probed()
         if failed:
             parts.append(f"not ok {failed:,}")

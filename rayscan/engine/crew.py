@@ -59,7 +59,8 @@ class Seat:
 
     def start(self, actor: Any, avoids: tuple[str, ...]) -> None:
         """Take in an evaluator that is just starting, on any node but those."""
-        self.actor, self.avoids, self.started = actor, avoids, time.monotonic()
+        self.actor, self.avoids = actor, avoids
+        self.started = self.idle_since = time.monotonic()
         self.where, self.ready = actor.where.remote(), actor.ready.remote()
 
     def opened(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,8 +22,6 @@ from rayscan.learn.data import Proposals
 from rayscan.options import ScanOptions
 from rayscan.progress import Goal, Progress
 from rayscan.tools.base import Outcomes, Status
-
-logger = logging.getLogger("rayscan")
 
 TICK = 0.1
 """Seconds that the loop waits for results at most, so that requests to stop are heard."""
@@ -100,6 +97,7 @@ class Loop:
             goal=self._goal,
             evaluators=self._pool.size,
             wanted=self._pool.wanted,
+            left_out=self._pool.left_out,
             lost=self._pool.lost,
             **findings,
         )
@@ -150,9 +148,7 @@ class Loop:
         self._recorder.tick(self._lesson)
         self._pace.crew(self._pool.size)
         while self._pool.news:
-            news = self._pool.news.pop(0)
-            self._recorder.note(news)
-            logger.warning("%s", news) if "left out" in news else logger.info("%s", news)
+            self._recorder.note(self._pool.news.pop(0))
         progress = self.progress()
         if self.watcher is not None:
             self.watcher(progress)

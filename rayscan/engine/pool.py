@@ -20,6 +20,8 @@ class Pool(Protocol):
         How many evaluators are at work now.
     wanted : int
         How many there should be, by what was asked for and what the cluster has.
+    left_out : int
+        Nodes that cannot run the tool; the run's log says why.
     news : list of str
         Nodes that joined, left or cannot be used, for whoever keeps a log and clears it.
     lost : int
@@ -36,6 +38,9 @@ class Pool(Protocol):
 
     @property
     def wanted(self) -> int: ...
+
+    @property
+    def left_out(self) -> int: ...
 
     @property
     def news(self) -> list[str]: ...
@@ -67,7 +72,7 @@ class SerialPool:
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self.size, self.wanted, self.lost, self.notice = 1, 1, 0, ""
+        self.size, self.wanted, self.left_out, self.lost, self.notice = 1, 1, 0, 0, ""
         self.news: list[str] = []
         self._evaluator = evaluator
         self._queue: deque[Points] = deque()

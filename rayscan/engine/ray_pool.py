@@ -79,7 +79,7 @@ class RayPool:
 
     Attributes
     ----------
-    size, wanted, lost, notice, news
+    size, wanted, left_out, lost, notice, news
         As in `Pool`.
     duplicates : int
         Answers to points that had been answered already; dropped.
@@ -125,6 +125,10 @@ class RayPool:
     @property
     def wanted(self) -> int:
         return self._crew.wanted
+
+    @property
+    def left_out(self) -> int:
+        return len(self._crew.watch.bad)
 
     @property
     def news(self) -> list[str]:

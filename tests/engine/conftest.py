@@ -70,7 +70,8 @@ class FakePool:
     """Answers each point after as many calls of `collect` as `delay` says (None: never)."""
 
     def __init__(self, size: int = 2, delay: Callable[[int], int | None] = lambda point_id: 1) -> None:
-        self.size, self.wanted, self.lost, self.notice, self.delay = size, size, 0, "", delay
+        self.size, self.wanted, self.left_out, self.delay = size, size, 0, delay
+        self.lost, self.notice = 0, ""
         self.news: list[str] = []
         self.seats: list[list[Any]] = []
         self.waiting: deque[Points] = deque()
