@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, worker
 
+from rayscan.engine.address import check_address
 from rayscan.engine.roster import Bounds, Demand
 from rayscan.errors import ClusterError
 from rayscan.tools.base import Tool
@@ -74,13 +75,16 @@ def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
     Raises
     ------
     ClusterError
-        If the cluster that ``RAY_ADDRESS`` names does not answer.
+        If there is no cluster where ``RAY_ADDRESS`` says, or it does not let this user in.
     """
     if not ray.is_initialized():
         address = os.environ.get("RAY_ADDRESS")
+        if address:
+            check_address(address)
         try:
             if address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                _silence()
             else:
                 _start_local(evaluators)
                 _started_sessions.add(_session())
@@ -106,6 +110,15 @@ def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
         here=float(here.get("CPU", 0.0)),
         largest=max((float(node["Resources"].get("CPU", 0.0)) for node in nodes if node["Alive"]), default=0.0),
     )
+
+
+def _silence() -> None:
+    """Keep what Ray says of dead nodes out of the user's terminal: the scan tells of it, and goes on without them.
+
+    Ray prints it on standard output, whatever was asked for, with the last lines of the node's own log.
+    """
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def _session() -> str:
