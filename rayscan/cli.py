@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import enum
-import functools
 import json
 import logging
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rayscan.errors import ConfigError, RayscanError, SLHAError, printable
+from rayscan.commands.outcome import Exit
+from rayscan.commands.outcome import complain as _complain
+from rayscan.commands.outcome import say as _say
+from rayscan.commands.outcome import tells as _tells
+from rayscan.commands.watch import watch
+from rayscan.errors import ConfigError, RayscanError, printable
 
 if TYPE_CHECKING:
     from rayscan.config import Configuration
-    from rayscan.progress import Progress
     from rayscan.results.result import ScanResult
     from rayscan.scan import Scan
 
-P = ParamSpec("P")
 REPORT, CORNER = "report.txt", "corner.png"
 EPILOG = (
     "Exit codes: 0 done, a goal was reached (the time limit is one); 1 something failed (programs, run directory, "
     "disk, cluster): what was evaluated is saved; 2 bad input, nothing was started; 3 stopped before the goal by "
     "Ctrl-C, SIGTERM, SIGUSR1 or `rayscan stop`: all is saved, the same command goes on."
 )
-
-
-class Exit(enum.IntEnum):
-    """What the shell is told."""
-
-    DONE = 0
-    FAILED = 1
-    BAD_INPUT = 2
-    STOPPED = 3
 
 
 app = typer.Typer(
@@ -53,24 +43,6 @@ app = typer.Typer(
 ConfigFile = Annotated[Path, typer.Argument(help="The scan.toml, or a directory with one.", metavar="scan.toml")]
 Run = Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
-
-
-def _tells(command: Callable[P, Exit | None]) -> Callable[P, None]:
-    """Turn what a command returns into an exit code, and our errors into a message instead of a traceback."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = command(*args, **kwargs)
-        except RayscanError as error:
-            _complain(str(error))
-            code = Exit.BAD_INPUT if isinstance(error, ConfigError | SLHAError) else Exit.FAILED
-        except KeyboardInterrupt:
-            sys.stderr.write("\nrayscan: interrupted\n")
-            code = Exit.STOPPED
-        raise typer.Exit(int(code or Exit.DONE))
-
-    return wrapped
 
 
 def _show_version(wanted: bool) -> None:
@@ -180,10 +152,12 @@ def check(
 @_tells
 def status(run: Run, *, as_json: AsJSON = False) -> None:
     """Say how a scan is getting on, from any terminal."""
+    from rayscan.progress import Progress
+    from rayscan.progress import published as read_progress
     from rayscan.store import RunDirectory, live_holder
 
     directory, live = RunDirectory(run), live_holder(run) is not None
-    published = _published(run)
+    published = read_progress(run)
     if as_json:
         typer.echo(json.dumps({"run": str(directory.path), "live": live, **(published or {})}))
         return
@@ -193,7 +167,10 @@ def status(run: Run, *, as_json: AsJSON = False) -> None:
     # A clock may have been set back since.
     age = max(0.0, time.time() - published.get("time", time.time()))
     _say(f"{run}: {'running' if live else 'not running'}, as of {age:.0f} s ago")
-    _say(_progress(published).line())
+    _say(Progress.of(published).line())
+
+
+app.command()(watch)
 
 
 @app.command()
@@ -380,32 +357,6 @@ def _summarise(result: ScanResult, *, plot: bool) -> None:
         else:
             lines["plot"] = str(result.path / CORNER)
     _say("\n".join(f"{name + ':':8}{text}" for name, text in lines.items() if text))
-
-
-def _say(text: str) -> None:
-    typer.echo(printable(text))
-
-
-def _complain(text: str) -> None:
-    sys.stderr.write(f"rayscan: {printable(text)}\n")
-
-
-def _published(run: Path) -> dict[str, Any] | None:
-    from rayscan.engine.recorder import PROGRESS_FILE
-    from rayscan.plain_file import read_plain
-
-    try:
-        published: dict[str, Any] = json.loads(read_plain(run.expanduser() / PROGRESS_FILE))
-    except (OSError, ValueError):
-        return None
-    return published
-
-
-def _progress(published: dict[str, Any]) -> Progress:
-    from rayscan.progress import Goal, Progress
-
-    known = {name: published[name] for name in Progress.__dataclass_fields__ if name in published}
-    return Progress(**{**known, "goal": Goal(**known.get("goal", {}))})
 
 
 class _Plain(logging.Formatter):

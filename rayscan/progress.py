@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Real
+from pathlib import Path
+from typing import Any
 
 from rayscan.errors import ConfigError
+from rayscan.plain_file import read_plain
 
+PROGRESS_FILE = "progress.json"
+"""Where in its run directory a running scan says how it is getting on."""
 _COUNTS = ("valid", "evaluations", "steps")
 """Goals that are counted, of which a half would be a slip of the hand."""
 
@@ -118,13 +125,14 @@ class Progress:
     elapsed : float
         Seconds of this session.
     goal : Goal
-    evaluators, wanted, left_out, lost : int
-        Evaluators at work, how many there should be, nodes that cannot run the tool, and points issued again because an
-        evaluator died.
+    evaluators, lost : int
+        Evaluators, and points issued again because one died.
     coverage, coverage_error : float or None
         The share of the valid region within reach, and its standard error, where the goal asks for it and it is known.
     volume_error : float or None
         The relative error of the valid volume, likewise.
+    crew : dict of str to int
+        Evaluators by what they do: ``working``, ``waiting``, ``starting``, ``away``.
     """
 
     state: str
@@ -142,11 +150,17 @@ class Progress:
     goal: Goal = Goal()
     evaluators: int = 0
     lost: int = 0
-    wanted: int = 0
-    left_out: int = 0
     coverage: float | None = None
     coverage_error: float | None = None
     volume_error: float | None = None
+    crew: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, published: Mapping[str, Any]) -> Progress:
+        """Return what `published` read, without what another version added."""
+        goal = published.get("goal", {})
+        known = {name: published[name] for name in cls.__dataclass_fields__ if name in published}
+        return cls(**known | {"goal": Goal(**{name: goal[name] for name in Goal.__dataclass_fields__ if name in goal})})
 
     @property
     def eta(self) -> float | None:
@@ -177,10 +191,6 @@ class Progress:
             f"busy {self.busy:.0%}",
             f"lag {self.lag:,} ({self.refit_seconds:.1f} s)",
         ]
-        if self.wanted > 1 or self.evaluators != self.wanted:
-            parts.append(f"evaluators {self.evaluators:,}/{self.wanted:,}")
-        if self.left_out:
-            parts.append(f"nodes left out {self.left_out} (see the log)")
         parts += self._probed()
         if failed:
             parts.append(f"not ok {failed:,}")
@@ -201,6 +211,16 @@ class Progress:
             now = f"{self.volume_error:.1%}" if self.volume_error is not None else "?"
             parts.append(f"volume error {now}/{100 * self.goal.volume_error:g}%")
         return parts
+
+
+def published(run: Path) -> dict[str, Any] | None:
+    """Return what a scan last wrote into its run directory of its progress, with the ``time``, or None."""
+    try:
+        found = json.loads(read_plain(run.expanduser() / PROGRESS_FILE))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(found, dict) and isinstance(found.get("state"), str) and isinstance(found.get("goal", {}), dict)
+    return found if whole else None
 
 
 def clock(seconds: float) -> str:

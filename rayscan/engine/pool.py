@@ -17,33 +17,16 @@ class Pool(Protocol):
     Attributes
     ----------
     size : int
-        How many evaluators are at work now.
-    wanted : int
-        How many there should be, by what was asked for and what the cluster has.
-    left_out : int
-        Nodes that cannot run the tool; the run's log says why.
-    news : list of str
-        Nodes that joined, left or cannot be used, for whoever keeps a log and clears it.
+        How many evaluators work at the same time.
     lost : int
         How often a point had to be issued again because its evaluator died.
     notice : str
         Why nothing is evaluated at present, when there is something to say.
     """
 
+    size: int
     lost: int
     notice: str
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def wanted(self) -> int: ...
-
-    @property
-    def left_out(self) -> int: ...
-
-    @property
-    def news(self) -> list[str]: ...
 
     def room(self) -> int:
         """Return how many more points would start soon; 0 means wait."""
@@ -54,8 +37,8 @@ class Pool(Protocol):
     def collect(self, timeout: float) -> list[Outcomes]:
         """Return what has come back, waiting at most `timeout` seconds for the first of it."""
 
-    def rest(self) -> None:
-        """Hear that the scan is ending: evaluators without work may be released."""
+    def crew(self) -> dict[str, int]:
+        """Return how many evaluators are ``working``, ``waiting``, ``starting`` or ``away``."""
 
     def abandon(self) -> None:
         """Forget what was submitted and has not come back, ending what runs."""
@@ -72,8 +55,7 @@ class SerialPool:
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self.size, self.wanted, self.left_out, self.lost, self.notice = 1, 1, 0, 0, ""
-        self.news: list[str] = []
+        self.size, self.lost, self.notice = 1, 0, ""
         self._evaluator = evaluator
         self._queue: deque[Points] = deque()
         self._running: Iterator[Outcomes] | None = None
@@ -99,8 +81,8 @@ class SerialPool:
                 return []
             self._running = self._evaluator.evaluate(self._queue.popleft())
 
-    def rest(self) -> None:
-        return
+    def crew(self) -> dict[str, int]:
+        return {"working" if self._queue or self._running else "waiting": 1}
 
     def abandon(self) -> None:
         self._queue.clear()

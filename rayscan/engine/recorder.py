@@ -17,13 +17,12 @@ from rayscan.engine.learner import Lesson
 from rayscan.errors import RunLockedError, StoreError
 from rayscan.learn.data import Proposals, Rows
 from rayscan.learn.snapshot import from_bytes, to_bytes
-from rayscan.progress import Progress
+from rayscan.progress import PROGRESS_FILE, Progress
 from rayscan.store import Store
 
 LEAST_PERIOD = 10.0
 """Seconds between checkpoints at least; more where one costs more than a twentieth of the time."""
 PUBLISH_PERIOD = 2.0
-PROGRESS_FILE = "progress.json"
 PROGRESS_BYTES = 4096
 """Its size: a block of the disk, that always has room for what a scan in trouble has to say."""
 STOP_FILE = "stop"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from rayscan.errors import printable
 from rayscan.learn.data import Origin
 from rayscan.results.diagnostics import diagnose
+from rayscan.results.failures import Failures
 from rayscan.results.profile import best_point
 from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
 from rayscan.store.reader import read_table
@@ -31,7 +31,6 @@ CITATIONS = (
     "A. Hammad, R. Ramos, A. Chakraborty, P. Ko, S. Moretti, DLScanner, arXiv:2412.19675",
     "G. P. Lepage, Adaptive multidimensional integration: VEGAS enhanced, arXiv:2009.05112",
 )
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eEdD][-+]?\d+)?")
 
 Array = NDArray[np.float64]
 
@@ -180,15 +179,9 @@ class Report:
     def _failures(self) -> Section:
         status, message = labels(self.table, "status"), labels(self.table, "message")
         failed = status != Status.OK.label
-        kinds: Counter[tuple[str, str]] = Counter()
-        example: dict[tuple[str, str], str] = {}
-        for state, said in zip(status[failed], message[failed], strict=True):
-            line = (str(said).splitlines() or ["(no message)"])[0][:160]
-            # Messages that differ in numbers alone are one kind of failure.
-            kind = (str(state), _NUMBER.sub("#", line))
-            kinds[kind] += 1
-            example.setdefault(kind, line)
-        rows = [[f"{count:,}", kind[0], example[kind]] for kind, count in kinds.most_common(5)]
+        kinds = Failures()
+        kinds.add(status[failed], message[failed], column(self.table, "point_id")[failed].tolist())
+        rows = [[f"{kind.count:,}", kind.status, kind.example] for kind in kinds.most_common(5)]
         return Section("Most frequent failures", rows, ("points", "status", "for example"))
 
     def _ranges(self) -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import json
 import os
 import socket
@@ -165,7 +166,7 @@ def _may_live(path: Path, holder: dict[str, Any], *, kernel: bool) -> bool:
     if holder.get("host") == socket.gethostname():
         # The kernel's lock on one machine is exact: whoever held it is dead.
         return not kernel and _process_exists(holder.get("pid"))
-    return _clock_of(path.parent) - path.stat().st_mtime < STALE
+    return time.time() + _clock_ahead(path.parent) - path.stat().st_mtime < STALE
 
 
 def _process_exists(pid: object) -> bool:
@@ -178,14 +179,18 @@ def _process_exists(pid: object) -> bool:
     return True
 
 
-def _clock_of(directory: Path) -> float:
-    """Return the time by the clock that stamps the directory's files, which may be another machine's."""
+@functools.lru_cache(maxsize=64)
+def _clock_ahead(directory: Path) -> float:
+    """Return by how much the clock that stamps the directory's files, which may be another machine's, is ahead, in s.
+
+    Asked once: who looks again and again writes nothing.
+    """
     probe = directory / f".clock-{uuid.uuid4().hex}.part"
     try:
         probe.touch()
-        return probe.stat().st_mtime
+        return probe.stat().st_mtime - time.time()
     except OSError:
-        return time.time()
+        return 0.0
     finally:
         with contextlib.suppress(OSError):
             probe.unlink()

@@ -1,0 +1,161 @@
+"""What there is to see of a run at one moment, as plain numbers and texts that JSON can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rayscan.progress import Progress
+from rayscan.results.failures import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """How far a scan is on its way to one of its goals.
+
+    Attributes
+    ----------
+    name : str
+    text : str
+        Where it is, and where it is going.
+    share : float
+        In [0, 1].
+    """
+
+    name: str
+    text: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How the points of one origin fare.
+
+    Attributes
+    ----------
+    name : str
+    points, valid : int
+    recent : float or None
+        The valid share of its part of the last thousand points; None where there is none among them.
+    """
+
+    name: str
+    points: int
+    valid: int
+    recent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One evaluator, by the points that it has answered.
+
+    Attributes
+    ----------
+    name : str
+        With its host.
+    points : int
+    busy : float
+        Share of the last minute spent on points that are finished, in [0, 1].
+    quiet : float
+        Seconds since its last answer; in a run that has ended, until its last point.
+    """
+
+    name: str
+    points: int
+    busy: float
+    quiet: float
+
+
+@dataclass(frozen=True, slots=True)
+class Marginal:
+    """The histogram of the valid points in one column.
+
+    Attributes
+    ----------
+    name, unit : str
+    low, high : float
+        The ends of the axis.
+    scale : str
+        Of the axis: of a parameter its prior, in which unweighted draws of the prior are flat; ``"linear"`` of an
+        observable.
+    counts : tuple of int
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    scale: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A point that was issued and has no row yet.
+
+    Attributes
+    ----------
+    point_id : int
+    seconds : float
+        Since it was issued.
+    origin : str
+    """
+
+    point_id: int
+    seconds: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A run at one moment.
+
+    Attributes
+    ----------
+    path : str
+    state : str
+        In words, with the age of the news.
+    live : bool
+        Whether a scan writes into it.
+    progress : Progress or None
+        What the scan last said; None of one that has said nothing yet.
+    line : str
+        The same as one line.
+    evaluations, valid : int
+        Rows on the disk, which may be a second behind.
+    acceptance : float
+        The valid share of the last thousand rows.
+    goals : tuple of Goal
+    statuses : dict of str to int
+    origins : tuple of Origin
+    crew : dict of str to int
+        Evaluators by what they do.
+    workers : tuple of Worker
+        The longest quiet first.
+    failures : tuple of Failure
+    marginals : tuple of Marginal
+    under_way : int
+        Points that were issued and have no row.
+    slowest : tuple of UnderWay
+        The oldest of them.
+    messages : tuple of str
+        The last lines of the log.
+    """
+
+    path: str
+    state: str
+    live: bool
+    progress: Progress | None
+    line: str
+    evaluations: int
+    valid: int
+    acceptance: float
+    goals: tuple[Goal, ...]
+    statuses: dict[str, int]
+    origins: tuple[Origin, ...]
+    crew: dict[str, int]
+    workers: tuple[Worker, ...]
+    failures: tuple[Failure, ...]
+    marginals: tuple[Marginal, ...]
+    under_way: int
+    slowest: tuple[UnderWay, ...]
+    messages: tuple[str, ...]
