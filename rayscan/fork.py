@@ -194,7 +194,8 @@ class Fork:
         problem = self.problem
         described = dataclasses.asdict(parent)
         metadata = {PARENT: json.dumps(described, ensure_ascii=False)}
-        schema = Schema(problem.space.names, problem.observables, problem.space.d, metadata)
+        written = problem.written(options.labels, options.units)
+        schema = Schema(problem.space.names, problem.observables, problem.space.d, metadata, **written)
         details = {"options": json.loads(json.dumps(options.to_dict(), default=str)), PARENT: described}
         part = where.with_name(f".{where.name}{PART}")
         _sweep(part)

@@ -34,6 +34,11 @@ class ScanOptions:
         Root of the scratch directories; None chooses memory-backed storage where there is room.
     drain : float
         Seconds that points under way get to finish when a scan is interrupted.
+    labels : mapping of str to str or None
+        What parameters and observables are called in figures, in TeX, such as ``{"mh": "$m_h$"}``. Those that are read
+        from or written to well-known SLHA entries have labels of their own.
+    units : mapping of str to str or None
+        Their units, such as ``{"omega": "pb"}``.
     """
 
     learn: LearnOptions = field(default_factory=LearnOptions)
@@ -44,6 +49,8 @@ class ScanOptions:
     max_tool_errors: float = 0.5
     scratch: str | None = None
     drain: float = 30.0
+    labels: dict[str, str] | None = None
+    units: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.evaluators is not None and (not isinstance(self.evaluators, int) or self.evaluators < 0):

@@ -85,6 +85,9 @@ class Scan:
         Root of the scratch directories.
     drain : float
         Seconds that points under way get when the scan is interrupted.
+    labels, units : mapping of str to str, optional
+        What parameters and observables are called in figures, in TeX, and their units: ``{"mh": "$m_h$"}``, ``{"mh":
+        "GeV"}``. Entries of well-known SLHA blocks have their own.
     **learning
         Any other field of `rayscan.learn.options.LearnOptions`.
 
@@ -127,6 +130,8 @@ class Scan:
         max_tool_errors: float = 0.5,
         scratch: str | None = None,
         drain: float = 30.0,
+        labels: dict[str, str] | None = None,
+        units: dict[str, str] | None = None,
         fork: str | Path | None = None,
         same_tool: bool = False,
         seeds: Any = None,
@@ -150,9 +155,10 @@ class Scan:
         )  # fmt: skip
         self.options = ScanOptions(
             learn=learn, evaluators=evaluators, seed=seed, deterministic=deterministic, keep=keep,
-            max_tool_errors=max_tool_errors, scratch=scratch, drain=drain,
+            max_tool_errors=max_tool_errors, scratch=scratch, drain=drain, labels=labels, units=units,
         )  # fmt: skip
         self.problem.check()
+        self.problem.written(labels, units)
         if not isinstance(surrogate, str):
             from rayscan.learn.own_module import check_module
 

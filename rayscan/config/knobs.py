@@ -100,7 +100,7 @@ def dump_options(options: ScanOptions) -> dict[str, Any]:
     for part in (options.learn, options):
         for field in dataclasses.fields(part):
             value = getattr(part, field.name)
-            if isinstance(value, str | int | float | tuple) and value != field.default:
+            if isinstance(value, str | int | float | tuple | dict) and value != field.default:
                 section[field.name] = list(value) if isinstance(value, tuple) else value
     return section
 

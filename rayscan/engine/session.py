@@ -131,7 +131,8 @@ def open_store(problem: Problem, options: ScanOptions, out: str, config_toml: st
     description = problem.describe()
     details = {"options": json.loads(json.dumps(options.to_dict(), default=str))}
     if not is_run(out):
-        schema = Schema(problem.space.names, problem.observables, problem.space.d)
+        written = problem.written(options.labels, options.units)
+        schema = Schema(problem.space.names, problem.observables, problem.space.d, **written)
         return Store.create(out, schema, config_toml, description, details)
     store = Store.open(out, description)
     old = store.run.details.get("options", {})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.errors import ConfigError
+from rayscan.errors import ConfigError, did_you_mean
 from rayscan.problem.space import Space, check_name
 from rayscan.problem.target import Judgement, Target
 from rayscan.tools.base import Tool
@@ -46,6 +47,28 @@ class Problem:
     def observables(self) -> tuple[str, ...]:
         """The observable columns: what the tool gives, then what the target derives. Length ``m``."""
         return (*self.tool.outputs, *self.target.derived)
+
+    def written(self, labels: Mapping[str, str] | None, units: Mapping[str, str] | None) -> dict[str, dict[str, str]]:
+        """Return ``labels`` and ``units`` of all that is known of: a user's, and for the rest the tool's.
+
+        Raises
+        ------
+        ConfigError
+            One of the user's is of no parameter or observable.
+        """
+        symbols = self.tool.symbols()
+        known = (*self.space.names, *self.observables)
+        answer = {
+            "labels": {name: symbols[name].label for name in known if name in symbols and symbols[name].label},
+            "units": {name: symbols[name].unit for name in known if name in symbols and symbols[name].unit},
+        }
+        for kind, given in (("labels", labels), ("units", units)):
+            for name, text in (given or {}).items():
+                if name not in known:
+                    msg = f"{kind}: {name!r} is no parameter or observable{did_you_mean(name, known)}"
+                    raise ConfigError(msg)
+                answer[kind][name] = text
+        return answer
 
     def check(self) -> None:
         """Find every mistake that can be found before anything starts.

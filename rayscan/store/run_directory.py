@@ -154,7 +154,7 @@ def create(
             **schema.metadata, "fingerprint": identity, "configuration": json.dumps(dict(description), default=str),
             "versions": json.dumps(found),
         }  # fmt: skip
-        complete = Schema(schema.parameters, schema.observables, schema.d, metadata, schema.units)
+        complete = Schema(schema.parameters, schema.observables, schema.d, metadata, schema.units, schema.labels)
         run = {
             "rayscan": "run", "format": FORMAT, "created": dt.datetime.now(dt.UTC).isoformat(),
             "fingerprint": identity, "versions": found, "schema": complete.to_dict(),

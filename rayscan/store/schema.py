@@ -53,6 +53,8 @@ class Schema:
         Kept in every file: versions, configuration, fingerprint.
     units : mapping of str to str
         Unit of a parameter or observable, kept with its column.
+    labels : mapping of str to str
+        What it is called in figures, kept likewise.
     """
 
     parameters: tuple[str, ...]
@@ -60,6 +62,7 @@ class Schema:
     d: int
     metadata: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [*self.parameters, *self.observables]
@@ -112,7 +115,7 @@ class Schema:
         """Describe the schema in plain types."""
         return {
             "parameters": list(self.parameters), "observables": list(self.observables), "d": self.d,
-            "metadata": dict(self.metadata), "units": dict(self.units),
+            "metadata": dict(self.metadata), "units": dict(self.units), "labels": dict(self.labels),
         }  # fmt: skip
 
     @classmethod
@@ -123,6 +126,8 @@ class Schema:
                 tuple(map(str, described["parameters"])), tuple(map(str, described["observables"])),
                 int(described["d"]), {str(k): str(v) for k, v in described["metadata"].items()},
                 {str(k): str(v) for k, v in described["units"].items()},
+                # Runs of earlier versions have none.
+                {str(k): str(v) for k, v in described.get("labels", {}).items()},
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"the schema in run.json is damaged ({error!r}); restore the file from a copy"
@@ -185,9 +190,11 @@ class Schema:
         return _record_batch(taken, self.journal, self.d)
 
     def _value_field(self, name: str) -> pa.Field[Any]:
-        unit = self.units.get(name)
+        known = {"unit": self.units.get(name), "label": self.labels.get(name)}
         kind = "parameter" if name in self.parameters else "observable"
-        return pa.field(name, pa.float64(), metadata={"kind": kind, **({"unit": unit} if unit else {})})
+        return pa.field(
+            name, pa.float64(), metadata={"kind": kind, **{key: said for key, said in known.items() if said}}
+        )
 
     def _metadata(self, table: str) -> dict[str | bytes, str | bytes]:
         own = {"format": FORMAT, "table": table, "d": str(self.d)}

@@ -17,6 +17,7 @@ from rayscan.errors import printable
 if TYPE_CHECKING:
     from rayscan.problem.target import Target
     from rayscan.sandbox.sandbox import Sandbox
+    from rayscan.slha.symbols import Symbol
 
 Array = NDArray[np.float64]
 
@@ -156,6 +157,10 @@ class Tool(abc.ABC):
     def describe(self) -> dict[str, Any]:
         """Return what defines the tool in plain types: it is saved with the data, hashed and compared on resume."""
         return {"tool": type(self).__name__, "outputs": list(self.outputs)}
+
+    def symbols(self) -> dict[str, Symbol]:
+        """Return how parameters and observables are written in figures, as far as the tool knows."""
+        return {}
 
     def open(self, scratch: Path) -> None:
         """Load what is needed for many points. Called once in each evaluator, with a directory of its own."""

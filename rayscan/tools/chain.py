@@ -18,6 +18,7 @@ from rayscan.tools.verdict import clip
 if TYPE_CHECKING:
     from rayscan.problem.target import Target
     from rayscan.sandbox.sandbox import Sandbox
+    from rayscan.slha.symbols import Symbol
 
 ALL = "all"
 
@@ -158,6 +159,9 @@ class Chain(Tool):
             "stages": [{"name": stage.name, **stage.describe()} for stage in self.stages],
             "when": {stage: list(held) for stage, held in self.when.items()},
         }
+
+    def symbols(self) -> dict[str, Symbol]:
+        return {name: symbol for stage in reversed(self.stages) for name, symbol in stage.symbols().items()}
 
     def open(self, scratch: Path) -> None:
         for number, stage in enumerate(self.stages):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import math
 import os
 import re
@@ -19,9 +20,10 @@ from rayscan.errors import ConfigError, ToolError
 from rayscan.plain_file import read_plain, write_new
 from rayscan.problem.space import check_name
 from rayscan.sandbox.limits import Limits
+from rayscan.slha.symbols import Symbol, symbol
 from rayscan.tools.base import Outcome, Stage, Status, Tool
 from rayscan.tools.input_file import absolute
-from rayscan.tools.inputs import as_input
+from rayscan.tools.inputs import SLHAFile, as_input
 from rayscan.tools.outputs import STREAMS, Outputs, Stamp, stamp
 from rayscan.tools.program import CommandLine, check_placeholders, fill, placeholders
 from rayscan.tools.readers import ExitCode, Reader, Reading, SLHAEntry, as_reader, read_all
@@ -228,6 +230,11 @@ class Command(Tool):
             "success": self.success.describe(),
             "private": self._originals,
         }
+
+    def symbols(self) -> dict[str, Symbol]:
+        written = (file.write.items() for file in self.files.values() if isinstance(file, SLHAFile))
+        read = ((name, reader.parsed) for name, reader in self.read.items() if isinstance(reader, SLHAEntry))
+        return {name: symbol(address) for name, address in (*itertools.chain(*written), *read)}
 
     def open(self, scratch: Path) -> None:
         for key, source in self.private.items():

@@ -12,9 +12,11 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.image import imread
 
+import rayscan as rs
 from rayscan.errors import ConfigError
 from rayscan.results.plot import Plots, draw
 from rayscan.store import Schema, Store
+from rayscan.tools.inputs import SLHAFile
 
 D = 3
 
@@ -215,6 +217,36 @@ def test_labels_of_the_caller_stand_on_the_axes():
     """A label replaces the column's name and keeps its unit."""
     figure = Plots(scan(300), labels={"mA": "$m_A$"}).histogram("mA")
     assert figure.axes[0].get_xlabel() == "$m_A$ [GeV]"
+
+
+def test_a_scan_labels_what_it_stores(tmp_path):
+    """Symbols of SLHA entries are the tool's, the others the user's, whose word counts more."""
+    card = tmp_path / "in"
+    card.write_text("Block EXTPAR\n 25 10 # tan(beta)\n 43 1000\n")
+    (tmp_path / "program").write_text("#!/bin/sh\nprintf 'Block MASS\\n 25 125.0\\nBlock X\\n 1 2.0\\n' > out\n")
+    (tmp_path / "program").chmod(0o755)
+    tool = rs.Command(
+        [f"{tmp_path}/program"],
+        files={"in": SLHAFile(str(card), {"tanb": "EXTPAR 25", "mQ3": "EXTPAR 43"})},
+        read={"mh": "slha:MASS 25", "x": "slha:X 1"}, output="out",
+    )  # fmt: skip
+    written = {"labels": {"x": "$x$", "mQ3": "$M$"}, "units": {"x": "pb"}}
+    space, target = rs.Space(tanb=(2, 50), mQ3=(100, 3000)), rs.Target(mh=(1, 200))
+    with rs.Scan(space, tool, target, tmp_path / "run", evaluators=0, initial=4, K=4, **written) as scan:
+        plot = scan.run(evaluations=4, progress=False).plot
+    assert [plot._columns.label(name) for name in ("tanb", "mQ3", "mh", "x")] == [
+        r"$\tan\beta$", "$M$ [GeV]", "$m_h$ [GeV]", "$x$ [pb]",
+    ]  # fmt: skip
+
+
+def test_a_label_of_nothing_is_refused(tmp_path):
+    """A misspelt name is found before anything starts."""
+    with pytest.raises(ConfigError, match=r"labels: 'mhh' is no parameter or observable; did you mean 'mh'"):
+        rs.Scan(
+            rs.Space(x=(0, 1)), rs.Function(lambda x: {"mh": x}, outputs=["mh"]), rs.Target(mh=(0, 1)),
+            tmp_path / "run", labels={"mhh": "$m_h$"},
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_calibrated_surrogate_lies_on_the_diagonal():
