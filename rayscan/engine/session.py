@@ -81,7 +81,8 @@ class Session:
                 use_threads(threads)
             parent = Parent.of(self._store.run)
             learn, seed = (options.learn, options.seed) if parent is None else parent.learning(options)
-            proposer = make_proposer(problem.space.d, problem.target, problem.observables, learn, seed)
+            space = problem.space
+            proposer = make_proposer(space.d, problem.target, problem.observables, learn, seed, space.zeros)
             if recorder.state is not None:
                 with usable():
                     proposer.load_state_dict(recorder.state, rows[: recorder.told])

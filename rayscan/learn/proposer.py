@@ -54,7 +54,14 @@ def draws_probes(options: LearnOptions) -> bool:
     return options.automatic and options.selection == "default"
 
 
-def make_proposer(d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> Proposer:
+def make_proposer(
+    d: int,
+    target: Target,
+    observables: Sequence[str],
+    options: LearnOptions,
+    seed: int,
+    zeros: Array | None = None,
+) -> Proposer:
     """Return the method that the options name.
 
     Parameters
@@ -66,6 +73,8 @@ def make_proposer(d: int, target: Target, observables: Sequence[str], options: L
         Names of the columns of ``Rows.observables``.
     options : LearnOptions
     seed : int
+    zeros : ndarray, shape (d,), optional
+        Where in the unit cube each parameter is zero, NaN for those that are not; see `Space.zeros`.
 
     Returns
     -------
@@ -76,7 +85,7 @@ def make_proposer(d: int, target: Target, observables: Sequence[str], options: L
     if options.automatic and options.selection != "paper":
         from rayscan.learn.coverage.method import CoverageProposer
 
-        return CoverageProposer(d, target, observables, options, seed)
+        return CoverageProposer(d, target, observables, options, seed, zeros)
     from rayscan.learn.paper.method import CandidateProposer
 
     return CandidateProposer(d, target, observables, options, seed)

@@ -92,6 +92,18 @@ class Space:
             raise ConfigError(msg)
         self._derived_order = self._order_derived()
 
+    @property
+    def zeros(self) -> Array:
+        """Where in the unit cube each scanned parameter is zero ``(d,)``, NaN for those that are not.
+
+        Of a `SymLog` nothing is said: its axis is logarithmic around zero as it is.
+        """
+        zeros = np.full(self.d, np.nan)
+        for axis, prior in enumerate(self._priors.values()):
+            if isinstance(prior, Uniform | Normal) and prior.bounds[0] < 0 < prior.bounds[1]:
+                zeros[axis] = prior.to_unit(np.zeros(1))[0]
+        return zeros
+
     def __getitem__(self, name: str) -> Parameter:
         if name not in self._parameters:
             msg = f"no parameter {name!r} in the space{did_you_mean(name, self._parameters)}"

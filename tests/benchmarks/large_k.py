@@ -20,7 +20,7 @@ from rayscan.learn.data import Rows
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.proposer import make_proposer
 from rayscan.learn.surrogates.contest import Contest
-from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.gaussian_process import distance, matern
 from tests.benchmarks.loop import evaluate
 from tests.benchmarks.many import arms
@@ -84,7 +84,7 @@ def agreement(d: int, device: str) -> float:
     contest, u = proposer.belief.contest, np.random.default_rng(1).random((10_000, d))
     assert isinstance(contest, Contest)
     there = contest.points.predict(torch.from_numpy(u).to(device), list(range(len(contest.driver)))).cpu().numpy()
-    seen = edges(torch.from_numpy(u)).numpy()
+    seen = Features(d)(torch.from_numpy(u)).numpy()
     off = 0.0
     for j, process in enumerate(contest.points.processes):
         scaled = seen[:, process.inputs] @ process.weights.T

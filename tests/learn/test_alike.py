@@ -7,6 +7,7 @@ import pytest
 
 from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.labels import alike
 from rayscan.learn.surrogates.labels.alike import Alike
 from rayscan.learn.surrogates.ladder import Ladder
@@ -45,7 +46,7 @@ def known(seed: int = 0) -> Replay:
 
 def learned(replay: Replay) -> Alike:
     """Return what has been made of the points so far."""
-    made = Alike(2, OPTIONS, 0)
+    made = Alike(Features(2), OPTIONS, 0)
     rng = np.random.default_rng(0)
     for _ in range(5):
         made.train(replay, 200, rng, heard=True)
@@ -79,7 +80,7 @@ def test_one_island_or_none_is_not_like_any_other(u: Array) -> None:
     replay = Replay(2, TARGET, Ladder(TARGET, ["y"]))
     u = np.concatenate([u, np.full((3, 2), 0.9)])
     replay.add(make_rows(u, np.append(np.ones(len(u) - 3), np.zeros(3)), TARGET))
-    made = Alike(2, OPTIONS, 0)
+    made = Alike(Features(2), OPTIONS, 0)
     made.train(replay, 10, np.random.default_rng(0), heard=False)
     assert not made.logit(u).any()
 
@@ -90,7 +91,7 @@ def test_what_is_not_heard_begins_anew_when_much_more_is_known(
 ) -> None:
     """What is heard goes on with what it has learned."""
     monkeypatch.setattr(alike, "PART_STEPS", 5)
-    replay, made = known(), Alike(2, OPTIONS, 0)
+    replay, made = known(), Alike(Features(2), OPTIONS, 0)
     rng = np.random.default_rng(0)
     made.train(replay, 5, rng, heard=False)
     first = made._net
@@ -107,7 +108,7 @@ def test_a_restored_one_says_and_learns_the_same(monkeypatch: pytest.MonkeyPatch
     """State out and in."""
     monkeypatch.setattr(alike, "PART_STEPS", 20)
     replay, new = known(), np.random.default_rng(3).random((200, 2))
-    made, copy = learned(replay), Alike(2, OPTIONS, 1)
+    made, copy = learned(replay), Alike(Features(2), OPTIONS, 1)
     copy.load_state_dict(made.state_dict())
     assert np.array_equal(made.logit(new), copy.logit(new))
     for one in (made, copy):

@@ -10,6 +10,7 @@ from rayscan.learn.data import Origin
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.contest import PLAIN, POINTS, WAVES, Contest
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.problem.target import Target
@@ -29,7 +30,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Contest:
     u = rng.random((200, 2))
     replay.add(make_rows(u, smooth(u)[:, 0], TARGET))
     ladder.update(replay.observables, replay.penalty, replay.valid)
-    made = Contest(2, ladder, LearnOptions(hidden=(20, 20), device="cpu"), 0)
+    made = Contest(Features(2), ladder, LearnOptions(hidden=(20, 20), device="cpu"), 0)
     made.train(replay, rng)
     return made
 
@@ -63,12 +64,29 @@ def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest
         assert judged.driver == best
 
 
+def test_the_interpolation_is_as_unsure_as_it_was_wrong_about_what_it_proposed(judged: Contest) -> None:
+    """Errors at known points say too little: the population finds the places where the errors are large."""
+    judged.driver[:] = POINTS
+    judged.errors[POINTS] = np.full((contest.ENOUGH, 1), 3.0)
+    judged._judge()
+    assert judged.driver == [POINTS]
+    assert judged.width == 3.0
+
+
+def test_an_observable_that_proposals_were_wrong_about_wants_points() -> None:
+    """What counts is on which side of the interval they fell, not by how much."""
+    ladder = Ladder(Target(a=(0, 1), b=(0, 1)), ["a", "b"])
+    said = torch.from_numpy(ladder.scaled(np.array([[0.5, 0.5], [0.9, 1.1], [-3.0, 0.5]])))
+    were = np.array([[0.1, 1.5], [0.5, 9.0], [-0.1, 0.5]])
+    assert ladder.misjudged(said, were).tolist() == [[False, True], [False, False], [False, False]]
+
+
 @pytest.mark.parametrize("rows", [1, 0])
 def test_a_state_of_an_earlier_version_learns_on(judged: Contest, rows: int) -> None:
     """Widths that were saved as one row, or as none, are taken as they were."""
     state = judged.state_dict()
     state["guessed"] = state["guessed"][None][:rows]
-    loaded = Contest(2, judged.ladder, judged.options, 0)
+    loaded = Contest(Features(2), judged.ladder, judged.options, 0)
     loaded.load_state_dict(state)
     loaded._judge()
     assert loaded.width == (judged.width if rows else [contest.NEUTRAL])

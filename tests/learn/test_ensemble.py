@@ -9,6 +9,7 @@ import pytest
 
 from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.labels.ensemble import Ensemble
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.learner import make_learners
@@ -28,7 +29,7 @@ def strip(u: Array) -> Array:
 
 def untrained(first: int = 0) -> Ensemble:
     """Return three networks, none like another."""
-    return Ensemble([make_learners(2, 0, OPTIONS, [first, k], waves=(0,))[0] for k in range(3)])
+    return Ensemble([make_learners(Features(2), 0, OPTIONS, [first, k], waves=(0,))[0] for k in range(3)])
 
 
 def lessons(n: int = 300) -> Replay:

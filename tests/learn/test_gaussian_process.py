@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.gaussian_process import JITTER, GaussianProcess, distance, matern
 from rayscan.learn.surrogates.interpolator import Interpolator
+
+MANY = np.full(2, 1600)
 
 
 def wavy(u: np.ndarray) -> np.ndarray:
@@ -97,16 +99,36 @@ def test_new_points_are_predicted_a_hundred_times_better_than_by_the_mean() -> N
     assert (np.abs(predicted(process, new) - wavy(new)).mean(axis=0) < 0.01 * spread).all()
 
 
-def test_edges_keep_the_cube_and_stretch_its_ends() -> None:
+def test_features_keep_the_cube_and_stretch_its_ends() -> None:
     """Coordinates stay in [-1, 1], in order; near a face the second one moves faster."""
     u = np.linspace(0, 1, 101)[:, None]
-    plain, stretched = edges(torch.from_numpy(u)).numpy().T
+    plain, stretched = Features(1)(torch.from_numpy(u)).numpy().T
     np.testing.assert_allclose(plain, 2 * u[:, 0] - 1)
     np.testing.assert_allclose(stretched[[0, 50, 100]], [-1, 0, 1], atol=1e-12)
     assert (np.diff(stretched) > 0).all()
     assert stretched[1] - stretched[0] > 10 * (stretched[50] - stretched[49])
-    some = edges(torch.from_numpy(u), torch.tensor([1, 0]))
+    some = Features(1)(torch.from_numpy(u), torch.tensor([1, 0]))
     np.testing.assert_array_equal(some.numpy(), np.column_stack([stretched, plain]))
+
+
+def test_a_parameter_of_either_sign_is_stretched_around_its_zero() -> None:
+    """It moves fastest there, keeps its order and stays in [-1, 1]; the other parameters are as without it."""
+    u = np.random.default_rng(0).random((200, 2))
+    seen = Features(2, np.array([np.nan, 0.25]))(torch.from_numpy(u)).numpy()
+    np.testing.assert_array_equal(seen[:, :4], Features(2)(torch.from_numpy(u)).numpy())
+    order = np.argsort(u[:, 1])
+    assert (np.diff(seen[order, 4]) > 0).all()
+    assert np.abs(seen).max() <= 1
+    at = np.array([[0.5, 0.25], [0.5, 0.26], [0.5, 0.99], [0.5, 1.0]])
+    zero, near, far, end = Features(2, np.array([np.nan, 0.25]))(torch.from_numpy(at), torch.tensor([4])).numpy()[:, 0]
+    assert (zero, end) == (0, 1)
+    assert near - zero > 20 * (end - far)
+
+
+def test_a_parameter_that_hardly_changes_sign_is_stretched_at_its_faces() -> None:
+    """Where zero lies at an end of the range, the end is what counts."""
+    u = torch.from_numpy(np.random.default_rng(0).random((20, 1)))
+    np.testing.assert_array_equal(Features(1, np.array([0.01]))(u).numpy(), Features(1)(u).numpy())
 
 
 def test_an_observable_of_a_skipped_program_does_not_hide_the_others() -> None:
@@ -115,8 +137,8 @@ def test_an_observable_of_a_skipped_program_does_not_hide_the_others() -> None:
     u = rng.random((200, 3))
     t = np.arcsinh(wavy(u))
     t[u[:, 0] > 0.5, 1] = np.nan
-    points = Interpolator(3, 2)
-    errors = points.train(u, t, np.arange(100), np.arange(2), rng)
+    points = Interpolator(Features(3), 2)
+    errors = points.train(u, t, np.arange(100), np.arange(2), MANY, rng)
     new = rng.random((300, 3))
     off = np.abs(interpolated(points, new) - np.arcsinh(wavy(new)))
     assert np.isfinite(errors[:, 0]).all()
@@ -130,21 +152,29 @@ def test_a_saved_interpolation_predicts_the_same_and_learns_on_the_same() -> Non
     rng = np.random.default_rng(4)
     u = rng.random((80, 3))
     t = np.arcsinh(wavy(u))
-    first, second = Interpolator(3, 2), Interpolator(3, 2)
-    first.train(u, t, np.arange(40), np.arange(2), rng)
+    first, second = Interpolator(Features(3), 2), Interpolator(Features(3), 2)
+    first.train(u, t, np.arange(40), np.arange(2), MANY, rng)
     second.load_state_dict(first.state_dict())
     np.testing.assert_array_equal(interpolated(first, u), interpolated(second, u))
     for points in (first, second):
-        points.train(u, t, np.arange(40), np.arange(2), np.random.default_rng(5))
+        points.train(u, t, np.arange(40), np.arange(2), MANY, np.random.default_rng(5))
     np.testing.assert_array_equal(interpolated(first, u), interpolated(second, u))
+
+
+def test_points_go_to_the_observable_that_is_predicted_worst() -> None:
+    """Of alike ones each has as many; the worst has more at the others' cost, and one alone what it always has."""
+    alike, one_bad, alone = (Interpolator.shared(np.array(need)) for need in ([2.0] * 8, [1.0] * 7 + [21.0], [3.0]))
+    assert (alike == alike[0]).all()
+    assert one_bad.tolist() == [300] * 7 + [3000]
+    assert alone == 1600
 
 
 def test_a_new_scale_is_taken_over_without_training() -> None:
     """Half the scale doubles what stands inside the arcsinh."""
     rng = np.random.default_rng(6)
     u = rng.random((80, 3))
-    points = Interpolator(3, 2)
-    points.train(u, np.arcsinh(wavy(u)), np.arange(40), np.arange(2), rng)
+    points = Interpolator(Features(3), 2)
+    points.train(u, np.arcsinh(wavy(u)), np.arange(40), np.arange(2), MANY, rng)
     before = interpolated(points, u)
     points.rescale(np.array([2.0, 1.0]))
     np.testing.assert_allclose(interpolated(points, u), np.arcsinh(np.sinh(before) * [2, 1]))

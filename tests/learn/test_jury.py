@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from rayscan.learn.data import Array
 from rayscan.learn.options import LearnOptions
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.labels import jury
 from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.labels.label_process import LabelProcess
@@ -32,7 +33,7 @@ def learned(n: int) -> Jury:
     replay = Replay(2, TARGET, Ladder(TARGET, ["y"]))
     u = rng.random((n, 2))
     replay.add(make_rows(u, disc(u), TARGET))
-    made = Jury(2, OPTIONS, 0)
+    made = Jury(Features(2), OPTIONS, 0)
     made.train(replay, rng)
     return made
 
@@ -41,7 +42,7 @@ def test_a_process_learns_a_region_from_labels_and_knows_how_sure_it_is() -> Non
     """Most new points are told right, and where it is sure it has reason to be."""
     rng = np.random.default_rng(0)
     u, new = rng.random((400, 2)), rng.random((4000, 2))
-    process = LabelProcess(2)
+    process = LabelProcess(Features(2))
     process.train(u, disc(u), rng)
     p, truth = expit(process.logit(new)), disc(new)
     assert ((p > 0.5) == (truth == 1)).mean() > 0.95
@@ -52,7 +53,7 @@ def test_a_process_learns_a_region_from_labels_and_knows_how_sure_it_is() -> Non
 @pytest.mark.parametrize("label", [0.0, 1.0, np.nan])
 def test_labels_of_one_kind_teach_a_process_nothing(label: float) -> None:
     """It says so, rather than that everything is the same."""
-    process = LabelProcess(2)
+    process = LabelProcess(Features(2))
     process.train(np.random.default_rng(0).random((50, 2)), np.full(50, label), np.random.default_rng(0))
     assert not process.trained_on
 
@@ -61,7 +62,7 @@ def test_a_process_takes_the_points_about_the_rim() -> None:
     """However many points there are, it stays bounded and as good near the region."""
     rng = np.random.default_rng(0)
     u = rng.random((20_000, 2))
-    process = LabelProcess(2)
+    process = LabelProcess(Features(2))
     process.train(u, disc(u), rng)
     assert process._process.x.shape == (1250, 4)
     new = 0.25 + 0.5 * rng.random((4000, 2))
@@ -101,7 +102,7 @@ def test_promises_that_were_not_kept_lower_all_that_is_promised(monkeypatch: pyt
 
 def test_walkers_may_go_where_it_is_doubted_until_islands_are_known_whole() -> None:
     """The better they do, the more so; once islands alike are heard the most, the surest places are better."""
-    made = Jury(2, OPTIONS, 0)
+    made = Jury(Features(2), OPTIONS, 0)
     made.stack.weight = np.array([0.3, 0.1, 0.2, 0.3])
     levels = [made.level(acceptance) for acceptance in (0.0, 0.75, 0.8, 0.85, 1.0)]
     assert levels == sorted(levels, reverse=True)
@@ -115,7 +116,7 @@ def test_walkers_may_go_where_it_is_doubted_until_islands_are_known_whole() -> N
 
 def test_islands_get_steps_once_there_are_some_that_could_be_alike() -> None:
     """Until then the networks get theirs; what is heard of nobody is not divided by nothing."""
-    made = Jury(2, OPTIONS, 0)
+    made = Jury(Features(2), OPTIONS, 0)
     *networks, alike = made._steps()
     assert alike == jury.LEAST_STEPS
     assert sum(networks) + alike == jury.STEPS
@@ -128,7 +129,7 @@ def test_islands_get_steps_once_there_are_some_that_could_be_alike() -> None:
 def test_contested_is_what_islands_alike_claim_and_the_jury_denies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not what all believe, nor what it is not sure of itself; and nothing before anything is learned."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 15)
-    assert not Jury(2, OPTIONS, 0).contested(np.full((3, 2), 0.5)).any()
+    assert not Jury(Features(2), OPTIONS, 0).contested(np.full((3, 2), 0.5)).any()
     made = learned(100)
     monkeypatch.setattr(made.alike, "logit", lambda u: 16 * u[:, 0] - 8)
     for ensemble in made.ensembles:
@@ -142,7 +143,7 @@ def test_contested_is_what_islands_alike_claim_and_the_jury_denies(monkeypatch: 
 def test_a_restored_jury_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """State out and in."""
     monkeypatch.setattr(jury, "FIRST_STEPS", 60)
-    made, copy = learned(100), Jury(2, OPTIONS, 1)
+    made, copy = learned(100), Jury(Features(2), OPTIONS, 1)
     u = np.random.default_rng(2).random((200, 2))
     made.tell(make_rows(u, disc(u), TARGET), np.empty((200, 0)))
     made.stack.weigh()

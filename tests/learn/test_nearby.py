@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rayscan.learn.data import Array
-from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.gaussian_process import GaussianProcess
 from rayscan.learn.surrogates.nearby import NEIGHBOURS, Nearby
 
@@ -25,12 +25,12 @@ def made(n: int) -> tuple[Nearby, GaussianProcess]:
     process.fit(seen(u[:300]), half_rough(u[:300]), 20, rng)
     weights = np.zeros((len(process.weights), 4))
     weights[:, process.inputs] = process.weights
-    return Nearby(u, half_rough(u), weights, process.noise), process
+    return Nearby(Features(u.shape[1]), u, half_rough(u), weights, process.noise), process
 
 
 def seen(u: Array) -> Array:
     """Return what surrogates see of points ``(n, d)``."""
-    return edges(torch.from_numpy(u)).numpy()
+    return Features(u.shape[1])(torch.from_numpy(u)).numpy()
 
 
 def test_all_points_are_worth_more_than_a_sample() -> None:
@@ -67,7 +67,7 @@ def test_known_points_are_hit_and_nothing_is_asked_of_no_place() -> None:
 def test_few_neighbours_are_enough() -> None:
     """One more point than a place has neighbours will do, and functions that are constant have no width."""
     u = np.random.default_rng(0).random((NEIGHBOURS + 1, 2))
-    nearby = Nearby(u, np.ones((len(u), 1)), np.eye(4) / 0.3, 1e-4)
+    nearby = Nearby(Features(4), u, np.ones((len(u), 1)), np.eye(4) / 0.3, 1e-4)
     mean, width = nearby.predict(np.random.default_rng(1).random((20, 2)))
     assert np.allclose(mean, 1.0)
     assert np.allclose(width, 0.0)

@@ -11,6 +11,7 @@ from rayscan.learn.coverage.method import CoverageProposer
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates import contest
 from rayscan.learn.surrogates.contest import PLAIN, Contest
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.surrogates.second_look import SecondLook
@@ -30,7 +31,7 @@ def known(n: int) -> tuple[Replay, Contest]:
     u = rng.random((n, 2))
     replay.add(make_rows(u, observable(u)))
     ladder.update(replay.observables, replay.penalty, replay.valid)
-    made = Contest(2, ladder, OPTIONS, 0)
+    made = Contest(Features(2), ladder, OPTIONS, 0)
     made.train(replay, rng)
     return replay, made
 
@@ -104,7 +105,7 @@ def test_a_joint_distance_is_as_wide_as_its_parts_make_it() -> None:
     """The width of the distance of two measurements is that of a sample of normal errors."""
     target = Target(y=Gaussian(0.5, 0.2), z=Gaussian(0.2, 0.1), threshold=0.1)
     ladder = Ladder(target, ["y", "z"])
-    look = SecondLook(Contest(2, ladder, OPTIONS, 0))
+    look = SecondLook(Contest(Features(2), ladder, OPTIONS, 0))
     t, width = np.array([[0.5, -0.4]]), np.array([[0.02, 0.03]])
     sample = t + width * np.random.default_rng(0).normal(size=(20_000, 2))
     spread = ladder.predicted(torch.from_numpy(sample))[:, -1].numpy().std()

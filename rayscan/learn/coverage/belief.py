@@ -19,6 +19,7 @@ from rayscan.learn.surrogates.second_look import SecondLook
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
+    from rayscan.learn.surrogates.features import Features
 
 
 class Belief:
@@ -26,7 +27,7 @@ class Belief:
 
     Parameters
     ----------
-    d : int
+    features : Features
     ladder : Ladder
         What is to be hit.
     options : LearnOptions
@@ -41,8 +42,8 @@ class Belief:
         The contest, where there are labels alone.
     """
 
-    def __init__(self, d: int, ladder: Ladder, options: LearnOptions, seed: int) -> None:
-        self.d, self.ladder, self.options, self.seed = d, ladder, options, seed
+    def __init__(self, features: Features, ladder: Ladder, options: LearnOptions, seed: int) -> None:
+        self.features, self.ladder, self.options, self.seed = features, ladder, options, seed
         self.device = pick_device(options)
         self._begin()
 
@@ -52,11 +53,11 @@ class Belief:
         self.second_look: SecondLook | None = None
         self.jury: Jury | None = None
         if self.ladder.outputs:
-            self.contest = Contest(self.d, self.ladder, self.options, self.seed)
-            if self.d <= NEAR:
+            self.contest = Contest(self.features, self.ladder, self.options, self.seed)
+            if self.features.d <= NEAR:
                 self.second_look = SecondLook(self.contest)
         else:
-            self.contest = self.jury = Jury(self.d, self.options, self.seed)
+            self.contest = self.jury = Jury(self.features, self.options, self.seed)
 
     @property
     def ready(self) -> bool:

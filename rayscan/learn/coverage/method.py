@@ -18,6 +18,7 @@ from rayscan.learn.islands import Islands
 from rayscan.learn.moves.growth import Growth
 from rayscan.learn.moves.hops import Hops
 from rayscan.learn.moves.transplants import Transplants
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.threads import serial_algebra
@@ -46,6 +47,8 @@ class CoverageProposer:
         Names of the columns of `Rows.observables`.
     options : LearnOptions
     seed : int
+    zeros : ndarray, shape (d,), optional
+        Where in the unit cube each parameter is zero, NaN for those that are not.
 
     Attributes
     ----------
@@ -70,13 +73,21 @@ class CoverageProposer:
        for the volume.
     """
 
-    def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
+    def __init__(
+        self,
+        d: int,
+        target: Target,
+        observables: Sequence[str],
+        options: LearnOptions,
+        seed: int,
+        zeros: Array | None = None,
+    ) -> None:
         self.d, self.target, self.options, self.seed = d, target, options, seed
         self.generation = 0
         self.fast = options.selection == "fast"
         self.ladder = Ladder(target, observables)
         self.replay = Replay(d, target, self.ladder)
-        self.belief = Belief(d, self.ladder, options, seed)
+        self.belief = Belief(Features(d, zeros), self.ladder, options, seed)
         self.sampler = Sampler(d, self.belief, fast=self.fast)
         self.hops = Hops()
         self.growth = Growth(ENOUGH if self.ladder.outputs else LABELS_ENOUGH)

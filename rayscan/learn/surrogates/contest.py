@@ -12,6 +12,7 @@ from torch import Tensor
 from rayscan.learn.data import GUIDED, Array, Rows
 from rayscan.learn.device import pick_device
 from rayscan.learn.population.blocks import Blocks
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.interpolator import Interpolator
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import BATCH, Replay
@@ -43,7 +44,7 @@ class Contest:
 
     Parameters
     ----------
-    d : int
+    features : Features
     ladder : Ladder
         What is to be predicted, and how it is scaled.
     options : LearnOptions
@@ -59,18 +60,19 @@ class Contest:
         Of each surrogate, of predictions made before the points were evaluated; the recent ones.
     """
 
-    def __init__(self, d: int, ladder: Ladder, options: LearnOptions, seed: int) -> None:
-        self.d, self.ladder, self.options, self.seed = d, ladder, options, seed
+    def __init__(self, features: Features, ladder: Ladder, options: LearnOptions, seed: int) -> None:
+        self.features, self.ladder, self.options, self.seed = features, ladder, options, seed
         self.device = pick_device(options)
         self.networks: list[Learner] = []
-        self.points = Interpolator(d, ladder.outputs)
+        self.points = Interpolator(features, ladder.outputs)
         self.driver = np.full(ladder.outputs, POINTS)
         self.width: Array = np.full(len(ladder.goal), NEUTRAL)
         self.errors = [np.empty((0, len(ladder.goal))) for _ in (PLAIN, WAVES, POINTS)]
         self._guessed: Array = np.full(len(ladder.goal), NEUTRAL)
         self.failures = False
         self._validity = PLAIN
-        self._u, self._truth = np.empty((0, d)), self.errors[PLAIN]
+        self._misjudged = np.zeros((0, ladder.outputs), dtype=bool)
+        self._u, self._truth = np.empty((0, features.d)), self.errors[PLAIN]
 
     @property
     def ready(self) -> bool:
@@ -94,6 +96,11 @@ class Contest:
                 answer[j] = max(answer[j], float(np.quantile(self.errors[k][:, j], CORE)))
         return answer
 
+    @property
+    def _need(self) -> Array:
+        """How badly each observable wants points: how often it turned out on the wrong side of its interval's ends."""
+        return np.asarray((self._misjudged.sum(axis=0) + 1) / RECENT)
+
     def tell(self, rows: Rows, quantities: Array) -> None:
         """Note how far off the predictions are for those of the newly evaluated points that the population proposed.
 
@@ -107,6 +114,9 @@ class Contest:
         u, truth = rows.u[known][-RECENT:], quantities[known][-RECENT:]
         if not self.ready or not len(u):
             return
+        said = self.predict(torch.from_numpy(u).to(self.device))[0]
+        wrong = self.ladder.misjudged(said, truth)[:, : self.ladder.outputs]
+        self._misjudged = np.concatenate([self._misjudged, wrong])[-RECENT:]
         for k in range(len(self.errors)):
             self.errors[k] = np.concatenate([self.errors[k], self._error(k, u, truth)])[-RECENT:]
         self._u = np.concatenate([self._u, u])[-RECENT:]
@@ -141,15 +151,16 @@ class Contest:
         behind = self._behind()
         first = not self.networks
         if first:
-            self.networks = make_learners(self.d, self.ladder.outputs, self.options, self.seed)
+            self.networks = make_learners(self.features, self.ladder.outputs, self.options, self.seed)
         for k, network in enumerate(self.networks):
             other = behind[1 - k].all()
             steps = FIRST_STEPS if first else LOSER_STEPS if behind[k].all() else STEPS // (1 if other else 2)
             network.train(u, t, ok, replay.batches(steps, BATCH, rng))
         again = np.flatnonzero(~behind[POINTS] | (len(u) >= MORE * self.points.trained_on))
         if len(again):
-            near = replay.near(self.points.nearest)
-            guessed = self.points.train(u, t, near, again, rng)[replay.near()]
+            counts = self.points.shared(self._need)
+            near = replay.near(int(counts.max()))
+            guessed = self.points.train(u, t, near, again, counts, rng)[replay.near()]
             self._guess(guessed, again)
         self._judge()
 
@@ -241,7 +252,12 @@ class Contest:
     def _uncertainty(self, k: int) -> Array:
         """Return how far off a surrogate is now ``(q,)``, not when it last spoke."""
         if k == POINTS:
-            return self._guessed
+            if len(self.errors[k]) < ENOUGH:
+                return self._guessed
+            # The population goes where points seem to be in target, and among those are all that only seem so: errors
+            # there are larger than those at points that are known.
+            before = np.quantile(self.errors[k], CORE, axis=0)
+            return np.where(before < UNKNOWN, np.maximum(before, self._guessed), self._guessed)
         # The truth lies between the errors before and after the network learned these very points.
         before, after = self.errors[k], self._error(k, self._u, self._truth)
         return np.asarray(np.sqrt(np.quantile(before, CORE, axis=0) * np.quantile(after, CORE, axis=0)))
@@ -254,6 +270,7 @@ class Contest:
             "errors": self.errors,
             "guessed": self._guessed,
             "recent": [self._u, self._truth],
+            "misjudged": self._misjudged,
             "width": self.width,
             "driver": self.driver,
             "failures": self.failures,
@@ -264,7 +281,7 @@ class Contest:
         from rayscan.learn.surrogates.learner import make_learners
 
         if state["networks"]:
-            self.networks = make_learners(self.d, self.ladder.outputs, self.options, self.seed)
+            self.networks = make_learners(self.features, self.ladder.outputs, self.options, self.seed)
         for network, saved in zip(self.networks, state["networks"], strict=True):
             network.load_state_dict(saved)
         self.points.load_state_dict(state["points"])
@@ -274,6 +291,7 @@ class Contest:
         if len(guessed):
             self._guessed = guessed
         self._u, self._truth = (np.array(values) for values in state["recent"])
+        self._misjudged = np.array(state.get("misjudged", self._misjudged))
         self.failures = bool(state["failures"])
         self.width, self.driver = np.array(state["width"]), np.array(state["driver"], dtype=np.int64)
         self._hear_on_validity()

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rayscan.learn.data import Array
-from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.gaussian_process import GaussianProcess
 
 MOST, LEAST, ALL = 1600, 600, 4000
 """Points that each observable is interpolated through at most, at least, and those of all observables together."""
+FEW, MANY = 300, 3000
+"""Points of an observable that is always predicted well enough, and of one that alone of several is not."""
 NEAREST = 0.75
 """The share of them that lies nearest the target; the others are any."""
 FIRST_SEARCH, SEARCH, SEARCH_AGAIN = 20, 5, 1.2
@@ -38,7 +40,8 @@ class Interpolator:
 
     Parameters
     ----------
-    d, outputs : int
+    features : Features
+    outputs : int
 
     Attributes
     ----------
@@ -46,26 +49,34 @@ class Interpolator:
         How many points were known when each process learned, 0 where it has not.
     """
 
-    def __init__(self, d: int, outputs: int) -> None:
-        self.d = d
-        self.processes = [GaussianProcess(2 * d, d) for _ in range(outputs)]
+    def __init__(self, features: Features, outputs: int) -> None:
+        self.features, self.d = features, features.d
+        self.processes = [GaussianProcess(features.k, self.d) for _ in range(outputs)]
         self.ratio: Array = np.ones(outputs)
         self.trained_on = np.zeros(outputs, dtype=np.int64)
         self._searched = np.zeros(outputs, dtype=np.int64)
 
-    @property
-    def points(self) -> int:
-        """How many points each observable is interpolated through at most."""
-        return int(np.clip(ALL // max(len(self.processes), 1), LEAST, MOST))
+    @staticmethod
+    def shared(need: Array) -> NDArray[np.int64]:
+        """Return how many points each observable is interpolated through at most.
 
-    @property
-    def nearest(self) -> int:
-        """How many of them lie nearest the target."""
-        return int(NEAREST * self.points)
+        Parameters
+        ----------
+        need : ndarray, shape (outputs,)
+            How badly each wants points, in any unit.
+
+        Returns
+        -------
+        ndarray of int, shape (outputs,)
+        """
+        usual = int(np.clip(ALL // max(len(need), 1), LEAST, MOST))
+        most = MANY if len(need) > 1 else usual
+        return np.asarray(np.clip(usual * need / need.mean(), min(FEW, usual), most), dtype=np.int64)
 
     def train(
-        self, u: Array, t: Array, near: NDArray[np.int64], which: NDArray[np.int64], rng: np.random.Generator
-    ) -> Array:
+        self, u: Array, t: Array, near: NDArray[np.int64], which: NDArray[np.int64], counts: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Array:  # fmt: skip
         """Interpolate the near points, or a sample of them, and, while there is room, others.
 
         Parameters
@@ -77,6 +88,8 @@ class Interpolator:
             The points nearest the target.
         which : ndarray of int
             The observables to learn anew.
+        counts : ndarray of int, shape (outputs,)
+            Points at most, of each.
         rng : numpy Generator
 
         Returns
@@ -86,20 +99,23 @@ class Interpolator:
         """
         errors = np.full(t.shape, np.nan)
         for j in which:
-            chosen = self._sample(np.isfinite(t[:, j]), near, rng)
+            chosen = self._sample(np.isfinite(t[:, j]), near, int(counts[j]), rng)
             if len(chosen) >= FEWEST:
-                seen = edges(torch.from_numpy(u[chosen])).numpy()
+                seen = self.features(torch.from_numpy(u[chosen])).numpy()
                 errors[chosen, j] = self._interpolate(int(j), seen, t[chosen, j], len(u), rng)
                 self.trained_on[j] = len(u)
         return errors
 
-    def _sample(self, known: NDArray[np.bool_], near: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the points to interpolate: known ones, `nearest` near and others up to `points`."""
-        near = rng.permutation(near[known[near]])[: self.nearest]
+    @staticmethod
+    def _sample(
+        known: NDArray[np.bool_], near: NDArray[np.int64], count: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Return the points to interpolate: known ones, most of them near."""
+        near = rng.permutation(near[known[near]])[: int(NEAREST * count)]
         others = known.copy()
         others[near] = False
         rest = np.flatnonzero(others)
-        return np.concatenate([near, rng.choice(rest, min(self.points - len(near), len(rest)), replace=False)])
+        return np.concatenate([near, rng.choice(rest, min(count - len(near), len(rest)), replace=False)])
 
     def _interpolate(self, j: int, seen: Array, t: Array, known: int, rng: np.random.Generator) -> Array:
         """Return how far off each interpolated value ``(n,)`` would be without itself."""
@@ -135,10 +151,10 @@ class Interpolator:
         return float(np.median(error)), error
 
     def metric(self) -> tuple[Array, float]:
-        """Return the metric ``(r, 2d)`` of all processes together, on `edges`, and their noise."""
+        """Return the metric ``(r, k)`` of all processes together, on `Features`, and their noise."""
         parts = []
         for process in self.processes:
-            part = np.zeros((len(process.weights), 2 * self.d))
+            part = np.zeros((len(process.weights), self.features.k))
             part[:, process.inputs] = process.weights
             parts.append(part)
         noise = float(np.exp(np.mean([np.log(process.noise) for process in self.processes])))
@@ -146,11 +162,11 @@ class Interpolator:
 
     def depends(self, j: int, moved: Tensor) -> Tensor:
         """Return which points ``(n,)`` the interpolation of an observable sees move with the parameters ``(n, d)``."""
-        return moved[:, np.unique(self.processes[j].inputs % self.d)].any(1)
+        return moved[:, np.unique(self.features.axes[self.processes[j].inputs])].any(1)
 
     def predict(self, u: Tensor, outputs: list[int]) -> Tensor:
         """Return some of the observables ``(n, len(outputs))`` in the scale of the last training or `rescale`."""
-        see = functools.partial(edges, u)
+        see = functools.partial(self.features, u)
         own = torch.cat([self.processes[j].predict(see, u.device) for j in outputs], dim=1)
         ratio = torch.as_tensor(self.ratio[outputs], device=u.device)
         return torch.asinh(ratio * torch.sinh(own.clamp(-40, 40)))

@@ -203,6 +203,22 @@ class Ladder:
         self.scale = np.where(moved, wanted, self.scale)
         return bool(moved.any())
 
+    def misjudged(self, t: Tensor, quantities: Array) -> NDArray[np.bool_]:
+        """Return for which points and quantities ``(n, q)`` prediction and truth lie on different sides of the level.
+
+        Parameters
+        ----------
+        t : Tensor, shape (n, q)
+            Predictions.
+        quantities : ndarray, shape (n, q)
+            What they turned out to be.
+        """
+        lo, hi = self.scaled(self.level.T)
+        said, was = (
+            np.where(each < lo, -1, np.where(each > hi, 1, 0)) for each in (t.cpu().numpy(), self.scaled(quantities))
+        )
+        return np.asarray(said != was)
+
     def log_probability(self, t: Tensor, width: Array | Tensor, *, goal: bool = False) -> Tensor:
         """Return ``ln p`` ``(n,)`` of lying in the current level (or the goal) given predictions ``(n, q)``.
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rayscan.learn.data import Array
 from rayscan.learn.device import pick_device
 from rayscan.learn.options import LearnOptions
-from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.observable_net import BANDWIDTH, ObservableNet
 
 WAVES = (0, 64)
@@ -31,14 +31,14 @@ class Learner:
     Parameters
     ----------
     net : Module
-        From `edges` ``(n, 2d)`` to scaled observables, and the logit of validity in the last column.
+        From `Features` ``(n, k)`` to scaled observables, and the logit of validity in the last column.
     learning_rate : float
         At the start of each call of `train`; it falls to a twentieth within the call.
     device : torch.device
     """
 
-    def __init__(self, net: nn.Module, learning_rate: float, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, net: nn.Module, features: Features, learning_rate: float, device: torch.device) -> None:
+        self.features, self.device = features, device
         self.net = net.to(self.device)
         self.learning_rate = learning_rate
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=learning_rate, fused=True)
@@ -61,7 +61,7 @@ class Learner:
         float
             Mean loss of the last tenth of the steps.
         """
-        inputs, wanted = self._tensor(edges(torch.from_numpy(u)).numpy()), self._tensor(t)
+        inputs, wanted = self._tensor(self.features(torch.from_numpy(u)).numpy()), self._tensor(t)
         known = ~torch.isnan(wanted)
         wanted = torch.nan_to_num(wanted)
         label, labelled = torch.nan_to_num(self._tensor(ok)), ~torch.isnan(self._tensor(ok))
@@ -86,7 +86,9 @@ class Learner:
 
     def answer(self, u: Tensor) -> Tensor:
         """Return ``(n, outputs + 1)`` at points ``(n, d)``: scaled observables, and the logit of validity."""
-        parts = [self.net(edges(part).float()) for part in torch.split(u, CHUNK)] or [self.net(edges(u).float())]
+        parts = [self.net(self.features(part).float()) for part in torch.split(u, CHUNK)] or [
+            self.net(self.features(u).float())
+        ]
         answer: Tensor = torch.cat(parts).double()
         return answer
 
@@ -110,7 +112,7 @@ class Learner:
 
 
 def make_learners(
-    d: int,
+    features: Features,
     outputs: int,
     options: LearnOptions,
     seed: int | Sequence[int],
@@ -120,5 +122,7 @@ def make_learners(
 ) -> list[Learner]:
     """Return untrained networks, one for each number of plane waves as further inputs."""
     device = pick_device(options)
-    nets = [ObservableNet(d, outputs, options.hidden, waves=n, bandwidth=bandwidth, seed=seed) for n in waves]
-    return [Learner(net, RATES[n > 0] * options.learning_rate, device) for n, net in zip(waves, nets, strict=True)]
+    nets = [ObservableNet(features, outputs, options.hidden, waves=n, bandwidth=bandwidth, seed=seed) for n in waves]
+    return [
+        Learner(net, features, RATES[n > 0] * options.learning_rate, device) for n, net in zip(waves, nets, strict=True)
+    ]

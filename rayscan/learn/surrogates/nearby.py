@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import KDTree
 
 from rayscan.learn.data import Array
-from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.gaussian_process import JITTER, distance, matern
 
 BLOCK = 256
@@ -32,8 +32,8 @@ class Nearby:
         More than `NEIGHBOURS`.
     values : ndarray, shape (n, m)
         Finite.
-    weights : ndarray, shape (r, 2d)
-        The metric, on `edges`, as of a `GaussianProcess`.
+    weights : ndarray, shape (r, k)
+        The metric, on `Features`, as of a `GaussianProcess`.
     noise : float
 
     References
@@ -42,7 +42,8 @@ class Nearby:
        nearest neighbours.
     """
 
-    def __init__(self, u: Array, values: Array, weights: Array, noise: float) -> None:
+    def __init__(self, features: Features, u: Array, values: Array, weights: Array, noise: float) -> None:
+        self.features = features
         self.u, self.values, self.weights, self.noise = u, values, weights, noise
         self._tree = KDTree(self._inputs(u))
 
@@ -69,7 +70,7 @@ class Nearby:
         return mean, np.sqrt(unexplained[:, None] * amplitude)
 
     def _inputs(self, u: Array) -> Array:
-        seen: Array = edges(torch.from_numpy(u)).numpy() @ self.weights.T
+        seen: Array = self.features(torch.from_numpy(u)).numpy() @ self.weights.T
         return seen
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.perceptron import perceptron
 
 BANDWIDTH = 12.0
@@ -19,8 +20,9 @@ class ObservableNet(nn.Module):
 
     Parameters
     ----------
-    d, outputs : int
-        Parameters in, each seen through `edges`, and observables out.
+    features : Features
+    outputs : int
+        Observables.
     hidden : sequence of int
         Neurons of each hidden layer.
     waves : int
@@ -33,7 +35,7 @@ class ObservableNet(nn.Module):
 
     def __init__(
         self,
-        d: int,
+        features: Features,
         outputs: int,
         hidden: Sequence[int],
         *,
@@ -44,16 +46,16 @@ class ObservableNet(nn.Module):
         super().__init__()
         rng = np.random.default_rng(seed)
         scales = bandwidth * 8.0 ** -rng.random(waves)
-        self.waves = nn.Parameter(torch.from_numpy((rng.normal(size=(d, waves)) * scales).astype(np.float32)))
-        self.body = perceptron(2 * d + 2 * waves, hidden, outputs + 1, rng)
+        self.waves = nn.Parameter(torch.from_numpy((rng.normal(size=(features.d, waves)) * scales).astype(np.float32)))
+        self.body = perceptron(features.k + 2 * waves, hidden, outputs + 1, rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(n, outputs + 1)``: scaled observables, and the logit of validity in the last column.
 
         Parameters
         ----------
-        x : Tensor, shape (n, 2d)
-            `edges` of the points.
+        x : Tensor, shape (n, k)
+            `Features` of the points.
         """
         if self.waves.shape[1]:
             phase = x[:, : len(self.waves)] @ self.waves

@@ -57,7 +57,7 @@ class SecondLook:
         self._left = None
         if len(near) > NEIGHBOURS and self.contest.points.trained_on.all():
             left = t[near] - self._expected(self._predict(u[near])[0])
-            self._left = Nearby(u[near], left, *self.contest.points.metric())
+            self._left = Nearby(self.contest.features, u[near], left, *self.contest.points.metric())
         self.stack.weigh()
 
     def learn(self, u: Array, valid: NDArray[np.bool_]) -> None:
@@ -117,7 +117,7 @@ class SecondLook:
         left = state["left"]
         if left:
             u, values, weights = (np.array(left[name]) for name in ("u", "values", "weights"))
-            self._left = Nearby(u, values, weights, float(left["noise"]))
+            self._left = Nearby(self.contest.features, u, values, weights, float(left["noise"]))
         else:
             self._left = None
 

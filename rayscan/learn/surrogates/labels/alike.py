@@ -15,6 +15,7 @@ from rayscan.learn.surrogates.replay import BATCH, Replay
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
+    from rayscan.learn.surrogates.features import Features
     from rayscan.learn.surrogates.labels.alike_net import AlikeNet
     from rayscan.learn.surrogates.learner import Learner
 
@@ -43,7 +44,7 @@ class Alike:
 
     Parameters
     ----------
-    d : int
+    features : Features
     options : LearnOptions
     seed : int
 
@@ -55,9 +56,9 @@ class Alike:
         Half the diagonal of a box around a large island.
     """
 
-    def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
-        self.d, self.options, self.seed = d, options, seed
-        self.middle: Array = np.empty((0, d))
+    def __init__(self, features: Features, options: LearnOptions, seed: int) -> None:
+        self.features, self.options, self.seed = features, options, seed
+        self.middle: Array = np.empty((0, features.d))
         self.radius = 0.0
         self._net: AlikeNet | None = None
         self._learner: Learner | None = None
@@ -148,7 +149,7 @@ class Alike:
         from rayscan.learn.device import pick_device
         from rayscan.learn.surrogates.learner import Learner
 
-        return Learner(net, RATE * self.options.learning_rate, pick_device(self.options))
+        return Learner(net, self.features, RATE * self.options.learning_rate, pick_device(self.options))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the islands and the network."""

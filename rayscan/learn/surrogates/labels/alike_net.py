@@ -56,8 +56,8 @@ class AlikeNet(nn.Module):
 
         Parameters
         ----------
-        x : Tensor, shape (n, 2d)
-            `edges` of the points, of which the stretched ones are not used.
+        x : Tensor, shape (n, k)
+            `Features` of the points, of which only the coordinates as they are are used.
         """
         middle = self.middle
         at = x[:, : middle.shape[1]]

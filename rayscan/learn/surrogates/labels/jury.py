@@ -17,6 +17,7 @@ from rayscan.learn.surrogates.stack import Stack, bounded
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
+    from rayscan.learn.surrogates.features import Features
 
 PLAIN, WAVES, ALIKE, POINTS = range(4)
 """Ensembles without and with plane waves as inputs, a network of islands that are alike, and an interpolation."""
@@ -50,7 +51,7 @@ class Jury:
 
     Parameters
     ----------
-    d : int
+    features : Features
     options : LearnOptions
     seed : int
 
@@ -65,11 +66,11 @@ class Jury:
     sharpness = 4.0
     """How fast the density of particles should fall below `level`."""
 
-    def __init__(self, d: int, options: LearnOptions, seed: int) -> None:
-        self.d, self.options, self.seed = d, options, seed
+    def __init__(self, features: Features, options: LearnOptions, seed: int) -> None:
+        self.features, self.options, self.seed = features, options, seed
         self.ensembles: list[Ensemble] = []
-        self.alike = Alike(d, options, seed)
-        self.points = LabelProcess(d)
+        self.alike = Alike(features, options, seed)
+        self.points = LabelProcess(features)
         self.stack = Stack(POINTS + 1)
         self.width: Array = np.empty(0)
 
@@ -129,7 +130,7 @@ class Jury:
         from rayscan.learn.surrogates.learner import make_learners
 
         seeds = [[self.seed, member] for member in range(MEMBERS)]
-        members = [make_learners(self.d, 0, self.options, seed, bandwidth=BANDWIDTH) for seed in seeds]
+        members = [make_learners(self.features, 0, self.options, seed, bandwidth=BANDWIDTH) for seed in seeds]
         return [Ensemble(list(learners)) for learners in zip(*members, strict=True)]
 
     def predict(self, u: Array) -> tuple[Array, Array]:

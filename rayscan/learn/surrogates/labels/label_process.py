@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from rayscan.learn.data import Array
-from rayscan.learn.surrogates.edges import edges
+from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.gaussian_process import GaussianProcess
 
 INSIDE, RIM, OTHERS = 550, 500, 200
@@ -30,7 +30,7 @@ class LabelProcess:
 
     Parameters
     ----------
-    d : int
+    features : Features
 
     Attributes
     ----------
@@ -43,8 +43,9 @@ class LabelProcess:
        least-squares classification, and a sigmoid of leave-one-out predictions.
     """
 
-    def __init__(self, d: int) -> None:
-        self._process = GaussianProcess(2 * d)
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self._process = GaussianProcess(features.k)
         self._sigmoid = np.array([0.0, 4.0])
         self.trained_on = 0
 
@@ -56,7 +57,7 @@ class LabelProcess:
             return
         sign = 2 * label[chosen] - 1
         search = SEARCH if self.trained_on else FIRST_SEARCH
-        missed = self._process.fit(edges(torch.from_numpy(u[chosen])).numpy(), sign[:, None], search, rng)
+        missed = self._process.fit(self.features(torch.from_numpy(u[chosen])).numpy(), sign[:, None], search, rng)
         self._sigmoid = _calibrated(self._sigmoid, sign - missed[:, 0], sign)
         self.trained_on = len(u)
 
@@ -66,7 +67,7 @@ class LabelProcess:
         return np.asarray(offset + slope * self._predict(torch.from_numpy(u)))
 
     def _predict(self, u: Tensor) -> Array:
-        return self._process.predict(functools.partial(edges, u), u.device)[:, 0].numpy()
+        return self._process.predict(functools.partial(self.features, u), u.device)[:, 0].numpy()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the interpolation."""
