@@ -1,4 +1,4 @@
-"""``rayscan watch``: a run as it goes on, on the terminal."""
+"""``rayscan watch``: a run as it goes on, on the terminal or as a page."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from rayscan.commands.outcome import Exit, tells
+from rayscan.commands.outcome import Exit, say, tells
 
 
 @tells
 def watch(
     run: Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")],
     *,
+    web: Annotated[bool, typer.Option("--web", help="Serve it as a page, to this machine alone.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: any that is free.")] = 0,
     once: Annotated[bool, typer.Option("--once", help="Show it once and end, also while the scan goes on.")] = False,
 ) -> Exit:
     """Look at a scan while it runs, from any terminal: goals, acceptance, evaluators, failures, histograms."""
@@ -28,5 +30,11 @@ def watch(
     with contextlib.suppress(KeyboardInterrupt):
         if not once:
             await_run(run, console)
-        watch_terminal(Watcher(run), console, once=once)
+        watcher = Watcher(run)
+        if web:
+            from rayscan.watch.server import serve
+
+            serve(watcher, port, lambda address: say(f"{run}: {address}   (Ctrl-C ends the page, not the scan)"))
+        else:
+            watch_terminal(watcher, console, once=once)
     return Exit.DONE

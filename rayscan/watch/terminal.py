@@ -61,14 +61,9 @@ def _head(view: View, width: int) -> list[Text]:
         name, share, text = goal.name.ljust(name_width + 1), f" {goal.share:4.0%} ", goal.text.rjust(text_width)
         parts = (name, ""), ("━" * filled, BAR), ("━" * (bar - filled), REST), (share, ""), (text, "")
         lines.append(_line(width, *parts))
-    facts = [f"{view.valid:,} valid of {view.evaluations:,}", f"acceptance {view.acceptance:.1%}"]
-    if view.live and (now := view.progress) is not None:
-        facts += [f"{now.rate:.3g} points/s", f"busy {now.busy:.0%}", f"lag {now.lag:,} ({now.refit_seconds:.1f} s)"]
-        facts.append(f"ETA {clock(now.eta)}" if now.eta is not None else f"elapsed {clock(now.elapsed)}")
-    bad = [f"{status} {count:,}" for status, count in view.statuses.items() if status != "ok"]
     # Whole facts on as many lines as they need.
     current = ""
-    for fact in [*facts, *bad]:
+    for fact in view.facts:
         if current and len(current) + len(fact) + 3 > width:
             lines.append(_line(width, (current, "")))
             current = ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
-from rayscan.progress import Progress
+from rayscan.progress import Progress, clock
 from rayscan.results.failures import Failure
 
 
@@ -159,3 +161,18 @@ class View:
     under_way: int
     slowest: tuple[UnderWay, ...]
     messages: tuple[str, ...]
+
+    @property
+    def facts(self) -> list[str]:
+        """How it is going in numbers, a few words each."""
+        facts = [f"{self.valid:,} valid of {self.evaluations:,}", f"acceptance {self.acceptance:.1%}"]
+        if self.live and (now := self.progress) is not None:
+            facts += [f"{now.rate:.3g} points/s", f"busy {now.busy:.0%}"]
+            facts += [f"lag {now.lag:,} ({now.refit_seconds:.1f} s)"]
+            facts += [f"ETA {clock(now.eta)}" if now.eta is not None else f"elapsed {clock(now.elapsed)}"]
+        return facts + [f"{status} {count:,}" for status, count in self.statuses.items() if status != "ok"]
+
+
+def as_dict(view: View) -> dict[str, Any]:
+    """Return a view as lists, texts and finite numbers, with its `facts`."""
+    return dataclasses.asdict(dataclasses.replace(view, progress=None)) | {"facts": view.facts}

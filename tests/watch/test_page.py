@@ -1,0 +1,117 @@
+"""The view as a page: itself and its numbers, for this machine alone."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rayscan.errors import ConfigError
+from rayscan.watch import server
+from rayscan.watch.server import Page
+from rayscan.watch.watcher import Watcher
+from tests.watch.conftest import publish
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+EVIL = "<img src=x onerror=document.title='owned'> failed"
+
+Ask = Callable[..., tuple[int, str, dict[str, str]]]
+
+
+@pytest.fixture
+def page(store, answer) -> Iterator[Page]:
+    """A page of a run under way, one kind of failure of which speaks HTML."""
+    answer(range(100), message=EVIL)
+    publish(store.path, goal={"valid": 60}, time=time.time(), crew={"working": 2})
+    with Page(Watcher(store.path)) as page:
+        thread = threading.Thread(target=page.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield page
+        page.shutdown()
+        thread.join()
+    store.abandon()
+
+
+@pytest.fixture
+def ask(page: Page) -> Ask:
+    def get(path: str, host: str | None = None) -> tuple[int, str, dict[str, str]]:
+        connection = http.client.HTTPConnection("127.0.0.1", page.server_port, timeout=10)
+        connection.request("GET", path, headers={"Host": host} if host else {})
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body, dict(answer.headers)
+
+    return get
+
+
+def test_the_page_gets_the_numbers_of_the_view(page, ask):
+    """What a terminal shows, a page gets as JSON."""
+    status, body, _ = ask(f"/{page.word}/view.json")
+    view = json.loads(body)
+    assert (status, view["evaluations"], view["valid"], view["goals"][0]["text"]) == (200, 100, 30, "30 / 60")
+    assert view["facts"][0] == "30 valid of 100"
+
+
+def test_the_page_needs_nothing_else(page, ask):
+    """No address of anywhere else is in it, and none may be asked."""
+    status, body, headers = ask(f"/{page.word}/")
+    assert status == 200
+    assert set(re.findall(r"https?://[^\"' ]+", body)) <= {"http://www.w3.org/2000/svg"}
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_only_who_knows_the_address_sees_the_run(page, ask):
+    """Other users of the machine, and pages of elsewhere whose name leads here, get nothing."""
+    assert page.server_address[0] == "127.0.0.1"
+    assert ask("/")[0] == ask("/view.json")[0] == 404
+    assert ask(f"/{page.word}/view.json", host="evil.example:80")[0] == 403
+    assert ask(f"/{page.word}/view.json", host="localhost:9999")[0] == 200
+    assert ask(f"/{page.word}/view.json", host="[::1]")[0] == 200
+
+
+def test_many_browsers_cost_one_look(page, ask, monkeypatch):
+    """A run is read at most once a second."""
+    monkeypatch.setattr(server.time, "monotonic", lambda: 1e6)
+    ask(f"/{page.word}/view.json")
+    monkeypatch.setattr(page._watcher, "look", lambda: pytest.fail("looked again"))
+    assert ask(f"/{page.word}/view.json")[0] == 200
+
+
+def test_a_damaged_run_is_said_to_be(page, ask, store: Path):
+    """What cannot be read is told on the page."""
+    (segment,) = store.path.glob("points-*.arrows")
+    segment.rename(segment.with_suffix(".kept"))
+    segment.mkdir()
+    page._looked = -server.PERIOD
+    assert "error" in json.loads(ask(f"/{page.word}/view.json")[1])
+
+
+def test_a_port_that_is_taken_is_bad_input(page):
+    """The message names the port and the way out."""
+    with pytest.raises(ConfigError, match=rf"port {page.server_port}: .* --port"):
+        Page(page._watcher, page.server_port)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page was not shown in a browser")
+def test_a_browser_shows_the_page_without_an_error(page, tmp_path):
+    """The numbers arrive, texts of programs stay texts, and the console has nothing to say."""
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
+        "--window-size=390,800", "--virtual-time-budget=3000", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+        page.address,
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in shown.stderr
+    assert "30 / 60" in shown.stdout
+    assert "&lt;img src=x" in shown.stdout
+    assert "owned</title>" not in shown.stdout
+    assert shown.stdout.count("<svg") == 3
