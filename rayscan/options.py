@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ class ScanOptions:
     Attributes
     ----------
     learn : LearnOptions
-    evaluators : int or None
-        Evaluators at work; None means one per free core, 0 means one in this process and no Ray.
+    evaluators : int, (int, int) or None
+        Evaluators at work; two numbers are the least and the most. None means as many as the cluster has room for, by
+        the tool's cores and memory, also of nodes that join later; 0 means one in this process and no Ray.
     seed : int
         Of every random number.
     deterministic : bool
@@ -42,7 +44,7 @@ class ScanOptions:
     """
 
     learn: LearnOptions = field(default_factory=LearnOptions)
-    evaluators: int | None = None
+    evaluators: int | tuple[int, ...] | None = None
     seed: int = 0
     deterministic: bool = False
     keep: str = "never"
@@ -53,7 +55,9 @@ class ScanOptions:
     units: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
-        if self.evaluators is not None and (not isinstance(self.evaluators, int) or self.evaluators < 0):
+        if isinstance(self.evaluators, list | tuple):
+            object.__setattr__(self, "evaluators", _least_and_most(self.evaluators))
+        elif self.evaluators is not None and (not isinstance(self.evaluators, int) or self.evaluators < 0):
             msg = f"evaluators = {self.evaluators!r}; expected a number >= 0 (0: in this process, without Ray)"
             raise ConfigError(msg)
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
@@ -73,3 +77,11 @@ class ScanOptions:
         """Describe the options in plain types, as saved with the data."""
         plain = {name: value for name, value in vars(self).items() if name != "learn"}
         return {"learn": self.learn.to_dict(), **plain}
+
+
+def _least_and_most(given: Sequence[Any]) -> tuple[int, ...]:
+    """Return the bounds of an elastic pool."""
+    if len(given) != 2 or not all(isinstance(one, int) for one in given) or not 1 <= given[0] <= given[1]:
+        msg = f"evaluators = {list(given)!r}; expected the least and the most, with 1 <= least <= most: [4, 100]"
+        raise ConfigError(msg)
+    return (given[0], given[1])

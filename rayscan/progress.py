@@ -125,8 +125,9 @@ class Progress:
     elapsed : float
         Seconds of this session.
     goal : Goal
-    evaluators, lost : int
-        Evaluators, and points issued again because one died.
+    evaluators, wanted, left_out, lost : int
+        Evaluators at work, how many there should be, nodes that cannot run the tool, and points issued again because an
+        evaluator died.
     coverage, coverage_error : float or None
         The share of the valid region within reach, and its standard error, where the goal asks for it and it is known.
     volume_error : float or None
@@ -150,6 +151,8 @@ class Progress:
     goal: Goal = Goal()
     evaluators: int = 0
     lost: int = 0
+    wanted: int = 0
+    left_out: int = 0
     coverage: float | None = None
     coverage_error: float | None = None
     volume_error: float | None = None
@@ -191,6 +194,10 @@ class Progress:
             f"busy {self.busy:.0%}",
             f"lag {self.lag:,} ({self.refit_seconds:.1f} s)",
         ]
+        if self.wanted > 1 or self.evaluators != self.wanted:
+            parts.append(f"evaluators {self.evaluators:,}/{self.wanted:,}")
+        if self.left_out:
+            parts.append(f"nodes left out {self.left_out} (see the log)")
         parts += self._probed()
         if failed:
             parts.append(f"not ok {failed:,}")

@@ -72,8 +72,9 @@ class Scan:
         Points known before, such as maxima of the likelihood or valid points of another study, in physical values:
         evaluated first, in addition to the initial ones. A list of mappings of names to values, an array, or a table
         in a .csv, .parquet or .arrow file.
-    evaluators : int, optional
-        Evaluators at work. None: one per free core. 0: one in this process, without Ray.
+    evaluators : int or (int, int), optional
+        Evaluators at work; two numbers are the least and the most. None: one per free core, also of nodes that join
+        later. 0: one in this process, without Ray.
     seed : int
     deterministic : bool
         Rounds of ``K`` in fixed order: same seed, same points.
@@ -122,7 +123,7 @@ class Scan:
         L: int | None = None,  # noqa: N803 - as above
         random_share: float = 0.1,
         initial: Any = None,
-        evaluators: int | None = None,
+        evaluators: int | tuple[int, ...] | None = None,
         seed: int = 0,
         deterministic: bool = False,
         *,

@@ -7,15 +7,18 @@ import logging
 import math
 import os
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, worker
 
+from rayscan.engine.address import check_address
+from rayscan.engine.roster import Bounds, Demand
 from rayscan.errors import ClusterError
+from rayscan.tools.base import Tool
 
 logger = logging.getLogger("rayscan")
 
@@ -38,6 +41,8 @@ class Cluster:
         The node of this process.
     here : float
         Logical CPUs of that node.
+    largest : float
+        Logical CPUs of the node that has most.
     """
 
     started: bool
@@ -45,6 +50,7 @@ class Cluster:
     gpus: float
     node_id: str
     here: float
+    largest: float = 0.0
 
     @property
     def driver_cpus(self) -> float:
@@ -56,26 +62,29 @@ _started_sessions: set[str] = set()
 """Sessions that this process started, so that a second scan in it knows them for its own."""
 
 
-def connect(evaluators: int | None = None) -> Cluster:
+def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
     """Use the cluster that is there, else start one on this machine.
 
     ``RAY_ADDRESS``, or running inside a cluster's job, decides; nothing in a user's script changes.
 
     Parameters
     ----------
-    evaluators : int, optional
+    evaluators : int or (int, int), optional
         How many evaluators a cluster of our own should have room for.
 
     Raises
     ------
     ClusterError
-        If the cluster that ``RAY_ADDRESS`` names does not answer.
+        If there is no cluster where ``RAY_ADDRESS`` says, or it does not let this user in.
     """
     if not ray.is_initialized():
         address = os.environ.get("RAY_ADDRESS")
+        if address:
+            check_address(address)
         try:
             if address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                _silence()
             else:
                 _start_local(evaluators)
                 _started_sessions.add(_session())
@@ -99,23 +108,34 @@ def connect(evaluators: int | None = None) -> Cluster:
         gpus=float(resources.get("GPU", 0.0)),
         node_id=node_id,
         here=float(here.get("CPU", 0.0)),
+        largest=max((float(node["Resources"].get("CPU", 0.0)) for node in nodes if node["Alive"]), default=0.0),
     )
+
+
+def _silence() -> None:
+    """Keep what Ray says of dead nodes out of the user's terminal: the scan tells of it, and goes on without them.
+
+    Ray prints it on standard output, whatever was asked for, with the last lines of the node's own log.
+    """
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def _session() -> str:
     return str(ray.get_runtime_context().gcs_address)
 
 
-def _start_local(evaluators: int | None) -> None:
+def _start_local(evaluators: int | Sequence[int] | None) -> None:
     """Start Ray for this process alone: on the loopback address, with a token that exists only in this process."""
     home_token = Path("~/.ray/auth_token").expanduser()
     if not any(os.environ.get(name) for name in _TOKEN_VARIABLES) and not home_token.exists():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     cores = os.cpu_count() or 1
+    most = evaluators if evaluators is None or isinstance(evaluators, int) else evaluators[0]
     with _loopback():
         ray.init(
             address="local",
-            num_cpus=max(cores, evaluators or 0) + 1,
+            num_cpus=max(cores, most or 0) + 1,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -146,36 +166,43 @@ def _loopback() -> Iterator[None]:
             os.environ[_MANY_NODES] = before
 
 
-def evaluator_share(cluster: Cluster, evaluators: int | None, cores: int) -> tuple[int, float]:
-    """Decide how many evaluators to start and how many logical CPUs each asks for.
+def evaluator_share(cluster: Cluster, evaluators: int | Sequence[int] | None, tool: Tool) -> tuple[Bounds, Demand]:
+    """Decide how many evaluators are wanted and what each asks of a node.
 
     Parameters
     ----------
     cluster : Cluster
-    evaluators : int or None
-        As the user asked; None means one per free core.
-    cores : int
-        Processor cores that one evaluation uses.
+    evaluators : int, (int, int) or None
+        As the user asked: so many; at least and at most so many; None means as many as there is room for.
+    tool : Tool
+        Says how many processor cores, how much memory and which custom resources one evaluation takes.
 
     Returns
     -------
-    tuple of (int, float)
+    tuple of (Bounds, Demand)
     """
     free = max(cluster.cpus - cluster.driver_cpus, 0.01)
+    demand = Demand(float(tool.cores), float(tool.memory), dict(tool.resources))
     if evaluators is None:
-        usable = float(os.cpu_count() or 1) if cluster.started else free
-        evaluators = max(1, int(usable // cores))
-    if evaluators * cores <= free:
-        return evaluators, float(cores)
+        # A node that is smaller than one evaluation: it gets one all the same.
+        largest = min(free, cluster.largest or free)
+        high = max(1, (os.cpu_count() or 1) // tool.cores) if cluster.started else None
+        return Bounds(1, high), replace(demand, cpus=min(float(tool.cores), largest))
+    if not isinstance(evaluators, int):
+        return Bounds(*evaluators), demand
+    if evaluators * tool.cores <= free:
+        return Bounds(evaluators, evaluators), demand
     if not cluster.started:
         logger.warning(
             "%d evaluators of %d core(s) each were asked for, but the cluster has %g CPUs besides the driver's; they "
             "share",
             evaluators,
-            cores,
+            tool.cores,
             free,
         )
     if evaluators <= free:
-        return evaluators, free / evaluators // 0.001 / 1000
-    # So many to a CPU that they fit whatever the nodes' sizes.
-    return evaluators, 1.0 / math.ceil(evaluators / free) // 0.001 / 1000
+        cpus = free / evaluators // 0.001 / 1000
+    else:
+        # So many to a CPU that they fit whatever the nodes' sizes.
+        cpus = 1.0 / math.ceil(evaluators / free) // 0.001 / 1000
+    return Bounds(evaluators, evaluators), replace(demand, cpus=cpus)

@@ -12,27 +12,31 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayscan.engine.cluster import Cluster, evaluator_share
 from rayscan.engine.ray_pool import AHEAD_SECONDS, RayPool
+from rayscan.engine.roster import Bounds, Demand
 from rayscan.engine.session import Session
 from rayscan.errors import ConfigError, RayscanError
 from rayscan.options import ScanOptions
 from rayscan.problem.statement import Problem
 from rayscan.progress import Goal, Progress
 
+Crew = tuple[Bounds, Demand, float]
+"""How many evaluators, what each asks for, and the CPUs of the driver itself."""
+
 
 class Driver:
     """A `Session` as a Ray actor. Runs in one thread; status and stop requests are answered in another."""
 
     def __init__(
-        self, problem: Problem, options: ScanOptions, out: str, size: int, cpus: float, threads: int, config_toml: str
+        self, problem: Problem, options: ScanOptions, out: str, crew: Crew, threads: int, config_toml: str
     ) -> None:
         # Ray gave this process the threads of its logical CPUs; the network may use more while evaluators wait.
         os.environ["OMP_NUM_THREADS"] = str(threads)
         self._session: Session | None = None
-        self._arguments = (problem, options, out, size, cpus, threads, config_toml)
+        self._arguments = (problem, options, out, crew, threads, config_toml)
 
     def open(self) -> Progress | RayscanError:
         """Open the run directory, start the evaluators, restore what was saved."""
-        problem, options, out, size, cpus, threads, config_toml = self._arguments
+        problem, options, out, (bounds, demand, mine), threads, config_toml = self._arguments
         tool, names, scratch = problem.tool, problem.space.names, options.scratch
         ahead = 0.0 if options.deterministic else AHEAD_SECONDS
         try:
@@ -40,7 +44,7 @@ class Driver:
                 problem,
                 options,
                 out,
-                lambda run_id: RayPool(tool, names, run_id, size, cpus, scratch, ahead, options.keep),
+                lambda run_id: RayPool(tool, names, run_id, bounds, demand, scratch, ahead, options.keep, mine),
                 background=True,
                 threads=threads,
                 config_toml=config_toml,
@@ -112,7 +116,8 @@ def start_driver(
     ConfigError
         The problem cannot be sent to another process.
     """
-    size, cpus = evaluator_share(cluster, options.evaluators, problem.tool.cores)
+    bounds, demand = evaluator_share(cluster, options.evaluators, problem.tool)
+    crew = (bounds, demand, cluster.driver_cpus)
     cores = os.cpu_count() or 1
     threads = min(8, cores) if problem.tool.vectorized else max(1, min(8, cores // 4))
     elsewhere = (gpu and cluster.gpus > 0) or cluster.here < cluster.driver_cpus
@@ -127,7 +132,7 @@ def start_driver(
     }
     actor = ray.remote(**demands)(Driver)
     try:
-        return actor.remote(problem, options, out, size, cpus, threads, config_toml)
+        return actor.remote(problem, options, out, crew, threads, config_toml)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         msg = (
             f"the scan cannot be sent to its driver process: {error}. A function of the tool or target refers to "

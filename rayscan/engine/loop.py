@@ -96,6 +96,8 @@ class Loop:
             elapsed=time.monotonic() - self._started,
             goal=self._goal,
             evaluators=self._pool.size,
+            wanted=self._pool.wanted,
+            left_out=self._pool.left_out,
             lost=self._pool.lost,
             crew=self._pool.crew(),
             **findings,
@@ -145,6 +147,9 @@ class Loop:
     def _tend(self) -> None:
         """Save what is due, listen to other terminals, and wait while the disk is full."""
         self._recorder.tick(self._lesson)
+        self._pace.crew(self._pool.size)
+        while self._pool.news:
+            self._recorder.note(self._pool.news.pop(0))
         progress = self.progress()
         if self.watcher is not None:
             self.watcher(progress)
@@ -187,6 +192,7 @@ class Loop:
         self._hurry = None
         while not self._in_a_hurry() and (self._ledger.under_way or not self._recorder.flush()):
             self._collect()
+            self._pool.rest()
             self._tend()
 
     def _save_at_last(self) -> None:
@@ -290,7 +296,7 @@ class Loop:
         """Whether evaluators that are the bottleneck will soon have nothing to do."""
         if not self._learner.background or not self._pace.tool_bound(self._quota()):
             return False
-        return self._issuable() < 2 * self._pool.size
+        return self._issuable() < 2 * max(self._pool.size, 1)
 
     def _starving(self) -> bool:
         """Whether evaluators have idled as long as a refit takes because one slow point holds up the others."""
@@ -319,7 +325,7 @@ class Loop:
         return max(0, self._pace.reserve(self._quota()) - self._issuable())
 
     def _horizon(self) -> int:
-        return FOREVER if self._options.deterministic else 6 * self._pool.size + self._options.learn.K // 4
+        return FOREVER if self._options.deterministic else 6 * max(self._pool.size, 1) + self._options.learn.K // 4
 
     # Issuing --------------------------------------------------------------------------------------------------------
 

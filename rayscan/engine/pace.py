@@ -38,11 +38,20 @@ class Pace:
         self._worked = 0.0
         self._began: float | None = None
         self._marks: deque[tuple[float, int]] = deque()
+        self._offered, self._since = 0.0, time.monotonic()
+
+    def crew(self, evaluators: int) -> None:
+        """Note how many evaluators are at work now."""
+        if evaluators != self.evaluators:
+            now = time.monotonic()
+            if self._began is not None:
+                self._offered += self.evaluators * (now - self._since)
+            self.evaluators, self._since = evaluators, now
 
     def began(self) -> None:
         """Note that a point was issued."""
         if self._began is None:
-            self._began = time.monotonic()
+            self._began = self._since = time.monotonic()
 
     def came_back(self, outcomes: Outcomes) -> None:
         """Note finished points."""
@@ -83,7 +92,8 @@ class Pace:
         """Share of the evaluators' time spent on points since the first was issued."""
         if self._began is None:
             return 0.0
-        return min(1.0, self._worked / max(self.evaluators * (time.monotonic() - self._began), 1e-9))
+        offered = self._offered + self.evaluators * (time.monotonic() - self._since)
+        return min(1.0, self._worked / max(offered, 1e-9))
 
     @property
     def rested(self) -> bool:
@@ -98,7 +108,7 @@ class Pace:
         """
         if self._point_seconds is None:
             return False
-        return points * self._point_seconds / self.evaluators > self._expected
+        return points * self._point_seconds / max(self.evaluators, 1) > self._expected
 
     def reserve(self, points: int) -> int:
         """Return how many points beyond `points` keep the evaluators busy during a refit."""

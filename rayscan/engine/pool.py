@@ -17,16 +17,33 @@ class Pool(Protocol):
     Attributes
     ----------
     size : int
-        How many evaluators work at the same time.
+        How many evaluators are at work now.
+    wanted : int
+        How many there should be, by what was asked for and what the cluster has.
+    left_out : int
+        Nodes that cannot run the tool; the run's log says why.
+    news : list of str
+        Nodes that joined, left or cannot be used, for whoever keeps a log and clears it.
     lost : int
         How often a point had to be issued again because its evaluator died.
     notice : str
         Why nothing is evaluated at present, when there is something to say.
     """
 
-    size: int
     lost: int
     notice: str
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def wanted(self) -> int: ...
+
+    @property
+    def left_out(self) -> int: ...
+
+    @property
+    def news(self) -> list[str]: ...
 
     def room(self) -> int:
         """Return how many more points would start soon; 0 means wait."""
@@ -36,6 +53,9 @@ class Pool(Protocol):
 
     def collect(self, timeout: float) -> list[Outcomes]:
         """Return what has come back, waiting at most `timeout` seconds for the first of it."""
+
+    def rest(self) -> None:
+        """Hear that the scan is ending: evaluators without work may be released."""
 
     def crew(self) -> dict[str, int]:
         """Return how many evaluators are ``working``, ``waiting``, ``starting`` or ``away``."""
@@ -55,7 +75,8 @@ class SerialPool:
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self.size, self.lost, self.notice = 1, 0, ""
+        self.size, self.wanted, self.left_out, self.lost, self.notice = 1, 1, 0, 0, ""
+        self.news: list[str] = []
         self._evaluator = evaluator
         self._queue: deque[Points] = deque()
         self._running: Iterator[Outcomes] | None = None
@@ -80,6 +101,9 @@ class SerialPool:
                 time.sleep(timeout)
                 return []
             self._running = self._evaluator.evaluate(self._queue.popleft())
+
+    def rest(self) -> None:
+        return
 
     def crew(self) -> dict[str, int]:
         return {"working" if self._queue or self._running else "waiting": 1}

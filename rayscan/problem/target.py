@@ -266,9 +266,14 @@ class Target:
 def fingerprint_function(function: Callable[..., Any]) -> str:
     """Return a function's name and a hash of what it does, so that an edited function is seen on resume."""
     code = getattr(function, "__code__", None)
-    constants = [str(constant) for constant in code.co_consts if not hasattr(constant, "co_code")] if code else []
+    constants = [_plain(constant) for constant in code.co_consts if not hasattr(constant, "co_code")] if code else []
     body = repr((code.co_code, code.co_names, constants)) if code else ""
     return f"{_name(function)}#{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+
+
+def _plain(constant: object) -> str:
+    """Return a constant as text; that of a set must not depend on the process, which orders its strings at random."""
+    return str(sorted(map(repr, constant))) if isinstance(constant, frozenset) else str(constant)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -7,6 +7,7 @@ import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,6 +116,10 @@ class Tool(abc.ABC):
         inside the evaluator. Programs have their own time-outs. Without effect where ``evaluators=0``.
     cores : int
         Processor cores that one evaluation uses.
+    memory : float
+        Bytes that one evaluation needs; 0 asks for none. On a cluster, nodes get as many evaluators as fit.
+    resources : mapping of str to float
+        Custom resources of Ray that a node must have, such as ``{"spheno": 1}`` where only some nodes have a program.
     unused : tuple of str
         Parameters that the tool need not receive.
     needs_warm_up : bool
@@ -126,6 +131,8 @@ class Tool(abc.ABC):
     name: str = "tool"
     deadline: float | None = None
     cores: int = 1
+    memory: float = 0.0
+    resources: Mapping[str, float] = MappingProxyType({})
     unused: tuple[str, ...] = ()
     needs_warm_up: bool = False
 

@@ -81,6 +81,9 @@ class Chain(Tool):
                 msg = f"when: there is no stage {stage!r}{did_you_mean(stage, names)}"
                 raise ConfigError(msg)
         self.cores = max(stage.cores for stage in self.stages)
+        self.memory = max(stage.memory for stage in self.stages)
+        needs = {name for stage in self.stages for name in stage.resources}
+        self.resources = {name: max(stage.resources.get(name, 0.0) for stage in self.stages) for name in needs}
         self.needs_warm_up = any(stage.needs_warm_up for stage in self.stages)
 
     def bind(self, target: Target, serving: Sequence[str] = ()) -> None:

@@ -70,7 +70,9 @@ class FakePool:
     """Answers each point after as many calls of `collect` as `delay` says (None: never)."""
 
     def __init__(self, size: int = 2, delay: Callable[[int], int | None] = lambda point_id: 1) -> None:
-        self.size, self.lost, self.notice, self.delay = size, 0, "", delay
+        self.size, self.wanted, self.left_out, self.delay = size, size, 0, delay
+        self.lost, self.notice = 0, ""
+        self.news: list[str] = []
         self.seats: list[list[Any]] = []
         self.waiting: deque[Points] = deque()
         self.submitted: list[int] = []
@@ -115,6 +117,9 @@ class FakePool:
         outcome = Outcome(status, values, message="" if status == Status.OK else f"said no to {points.point_id[0]}")
         ended = float(self.turns)
         return Outcomes.of(points, [outcome], ("y",), [(ended - 1.0, ended)], host="here", worker="w")
+
+    def rest(self) -> None:
+        pass
 
     def abandon(self) -> None:
         self.abandoned += [int(seat[0].point_id[0]) for seat in self.seats]

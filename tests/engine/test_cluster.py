@@ -6,19 +6,24 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rayscan as rs
-from rayscan.testing.chaos import NodeKiller, survivors
+from rayscan.errors import ConfigError
+from rayscan.testing.chaos import survivors
+from rayscan.tools.base import Outcome, Status
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(120)]
 
+HEALTH = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+"""A dead node is known as such after two seconds, not after fifteen."""
 MEMORY = {"object_store_memory": 80 * 2**20}
 
 
@@ -30,7 +35,10 @@ def cluster(ray_token: None) -> Iterator[Any]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False, **MEMORY})
+        made = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 3, "include_dashboard": False, "_system_config": HEALTH, **MEMORY},
+        )
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
         yield made
         ray.shutdown()
@@ -46,35 +54,55 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
     assert survivors(tmp_path / "scratch") == []
 
 
-def incarnations(workers: list[str]) -> set[int]:
-    return {int(worker.split(".")[1]) for worker in workers}
+class Sum(rs.Tool):
+    """A tool that some nodes lack."""
+
+    outputs = ("y",)
+
+    def check(self, parameters: Sequence[str]) -> None:
+        if "WITHOUT_SUM" in os.environ:
+            msg = "there is no program that adds"
+            raise ConfigError(msg)
+
+    def evaluate(self, point: Mapping[str, float], sandbox: Any) -> Outcome:
+        time.sleep(0.05)
+        return Outcome(Status.OK, {"y": point["a"] + point["b"]})
 
 
-def test_a_node_goes_and_another_comes(cluster: Any, scratch: Path, tmp_path: Path) -> None:
-    """The points of a lost node are evaluated elsewhere; its evaluators' places wait until there is room again."""
-    cluster.add_node(num_cpus=2, **MEMORY)
+def test_evaluators_follow_the_nodes(cluster: Any, scratch: Path, tmp_path: Path) -> None:
+    """A node that joins gets evaluators, one that cannot run the tool is left out, and points of a lost one are not."""
     scan = rs.Scan(
-        space=rs.Space(a=(0, 1), b=(0, 1)), tool=rs.Function(lambda a, b: time.sleep(0.05) or a + b, outputs=["y"]),
-        target=rs.Target(y=(0.9, 1.1)), out=tmp_path / "run", scratch=str(scratch), surrogate="classifier",
-        proposal="random", K=40, L=400, steps=10, hidden=(8,), evaluators=4,
+        space=rs.Space(a=(0, 1), b=(0, 1)), tool=Sum(), target=rs.Target(y=(0.9, 1.1)), out=tmp_path / "run",
+        scratch=str(scratch), surrogate="classifier", proposal="random", K=40, L=400, steps=10, hidden=(8,),
     )  # fmt: skip
-    killer = NodeKiller(cluster.address, every=(0.0, 0.0), times=1)
+
+    def until(enough: Callable[[set[str]], bool]) -> set[str]:
+        """Scan on until those who evaluated something since now are enough, and return them."""
+        known, end = scan.result().table.num_rows, time.monotonic() + 40
+        workers: set[str] = set()
+        while not enough(workers) and time.monotonic() < end:
+            workers = set(scan.advance(1).table["worker"].to_pylist()[known:])
+        assert enough(workers), (workers, scan.progress())
+        return workers
+
     with scan:
-        before = scan.advance(2).table.num_rows
-        with killer:
-            workers = scan.advance(2).table["worker"].to_pylist()
-        assert len(killer.killed) == 1
-        assert incarnations(workers[:before]) == {0}
+        scan.advance(1)
+        cluster.add_node(num_cpus=2, env_vars={"WITHOUT_SUM": "1"}, **MEMORY)
+        lost = cluster.add_node(num_cpus=2, **MEMORY)
+        first = until(lambda workers: len(workers) == 4)
+        assert scan.progress().left_out == 1
+        # In the midst of its points.
+        threading.Timer(0.3, cluster.remove_node, (lost, False)).start()
+        scan.advance(3)
+        assert scan.progress().lost > 0
         cluster.add_node(num_cpus=2, **MEMORY)
-        end = time.monotonic() + 60
-        while incarnations(workers) == {0} and time.monotonic() < end:
-            workers = scan.advance(2).table["worker"].to_pylist()
+        until(lambda workers: len(workers - first) >= 2)
         table = scan.result().table
-    assert incarnations(workers) >= {0, 1}, "no evaluator was started in place of a lost one"
-    assert scan.progress().lost > 0
     assert table["point_id"].to_pylist() == list(range(len(table)))
     assert table["y"].to_pylist() == [a + b for a, b in zip(*(table[n].to_pylist() for n in "ab"), strict=True)]
     assert set(table["status"].to_pylist()) == {"ok"}
+    log = (tmp_path / "run" / "log").read_text()
+    assert log.count("left out: there is no program that adds") == 1
 
 
 SCRIPT = """

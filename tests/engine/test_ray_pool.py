@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rayscan as rs
+from rayscan.engine.roster import Bounds, Demand
 from rayscan.errors import ClusterError
 from rayscan.testing.chaos import Frail, survivors
 from rayscan.tools.base import Outcomes, Points, Status, Tool
@@ -26,7 +27,8 @@ def new_pool(ray_session: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     pools: list[RayPool] = []
 
     def make(tool: Tool, size: int = 2, cpus: float = 0.2) -> RayPool:
-        pools.append(RayPool(tool, ("x",), f"test-{time.time_ns()}", size, cpus, str(tmp_path / "scratch")))
+        bounds, demand = Bounds(size, size), Demand(cpus)
+        pools.append(RayPool(tool, ("x",), f"test-{time.time_ns()}", bounds, demand, str(tmp_path / "scratch")))
         return pools[-1]
 
     yield make
@@ -178,7 +180,7 @@ def test_abandoned_points_are_forgotten_and_may_come_again(new_pool: Callable[..
     pool = new_pool(rs.Function(lambda x: time.sleep(30 if x < 4 else 0) or x, outputs=["y"]))
     pool.submit(points(range(4)))
     end = time.monotonic() + 30
-    while not any(seat.open for seat in pool._seats) and time.monotonic() < end:
+    while not any(seat.open for seat in pool._crew.seats) and time.monotonic() < end:
         pool.collect(0.1)
     started = time.monotonic()
     pool.abandon()
@@ -194,7 +196,7 @@ def test_closing_does_not_wait_for_hanging_evaluators(new_pool: Callable[..., An
     pool = new_pool(rs.Function(lambda x: time.sleep(600), outputs=["y"]))
     pool.submit(points(range(4)))
     end = time.monotonic() + 30
-    while not any(seat.open for seat in pool._seats) and time.monotonic() < end:
+    while not any(seat.open for seat in pool._crew.seats) and time.monotonic() < end:
         pool.collect(0.1)
     started = time.monotonic()
     pool.close()

@@ -1,0 +1,297 @@
+"""The nodes of a cluster: who is there, and whether the tool works there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from rayscan.engine.roster import Node
+from rayscan.errors import RayscanError
+from rayscan.sandbox.workshop import Workshop
+from rayscan.tools.base import Tool
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the list of nodes."""
+AGAIN_AFTER = 60.0
+"""Seconds after which a node that failed is tried again."""
+PATIENCE = 60.0
+"""Seconds that a node may take for its check; the first process on a slow file system takes a while."""
+CLOCK_LIMIT = 1.0
+"""Seconds that a node's clock may be off: times of rows come from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What was found on a node.
+
+    Attributes
+    ----------
+    name : str
+        Host name or address.
+    complaint : str
+        Why it cannot be used; empty if it can.
+    program : str
+        The first digits of the hash of what defines the tool there, its programs included.
+    scratch : str
+        Where sandboxes go.
+    free : int
+        Bytes free there.
+    clock : float
+        Seconds that its clock is ahead, as far as a message's way tells.
+    """
+
+    name: str
+    complaint: str = ""
+    program: str = ""
+    scratch: str = ""
+    free: int = 0
+    clock: float = 0.0
+
+
+def fingerprint(tool: Tool) -> str:
+    """Return a hash of what defines the tool on this machine, its programs included."""
+    plain = json.dumps(tool.describe(), sort_keys=True, default=str)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def inspect_here(tool: Tool, parameters: Sequence[str], scratch: str | None, expected: str, name: str) -> NodeReport:
+    """Check the tool on this machine: programs and cards, the same version as elsewhere, scratch.
+
+    Parameters
+    ----------
+    tool : Tool
+    parameters : sequence of str
+    scratch : str or None
+        Root of the scratch directories.
+    expected : str
+        `fingerprint` of the tool at the driver; empty where there is nothing to compare with.
+    name : str
+        Of this node.
+    """
+    complaint, program, place, free = "", "", "", 0
+    try:
+        tool.check(parameters)
+        program = fingerprint(tool)
+        if expected and program != expected:
+            complaint = (
+                f"another version of the tool: its programs and files have the hash {program[:8]} here and "
+                f"{expected[:8]} at the driver"
+            )
+        workshop = Workshop(scratch=Path(scratch) if scratch else None, run_id=f"check-{time.time_ns()}", worker="0")
+        try:
+            place = str(workshop.directory.parent)
+            (workshop.directory / "writable").write_text("yes")
+            free = shutil.disk_usage(workshop.directory).free
+        finally:
+            workshop.close()
+    except Exception as error:  # noqa: BLE001 - a user's tool may raise anything, and a disk refuse in many ways
+        complaint = str(error) if isinstance(error, RayscanError) else f"{type(error).__name__}: {error}"
+    return NodeReport(name, complaint, program[:8], place, free)
+
+
+def clock_complaint(sent: float, there: float, received: float) -> tuple[float, str]:
+    """Return how far another clock is ahead, and a complaint if that is more than the way of a message explains.
+
+    Parameters
+    ----------
+    sent, received : float
+        Unix time here, before the question and after the answer.
+    there : float
+        Unix time there, in between.
+    """
+    ahead = there - 0.5 * (sent + received)
+    beyond = max(there - received, sent - there)
+    if beyond <= CLOCK_LIMIT:
+        return ahead, ""
+    return ahead, f"its clock is {abs(ahead):.1f} s {'ahead' if ahead > 0 else 'behind'}; set it (NTP, chrony)"
+
+
+class Inspector:
+    """Looks at the node it runs on."""
+
+    def inspect(self, tool: Tool, parameters: tuple[str, ...], scratch: str | None, expected: str, name: str) -> Any:
+        """Return a `NodeReport`."""
+        return inspect_here(tool, parameters, scratch, expected, name)
+
+    def clock(self) -> float:
+        """Return the time here."""
+        return time.time()
+
+
+@dataclass
+class _Visit:
+    """An inspection under way."""
+
+    actor: Any
+    begun: float
+    answer: Any
+    report: NodeReport | None = None
+    sent: float = 0.0
+
+
+class NodeWatch:
+    """Follows the nodes of the cluster, and checks each that joins.
+
+    Parameters
+    ----------
+    tool : Tool
+    parameters : tuple of str
+    scratch : str or None
+    driver_cpus : float
+        What the driver takes of its own node.
+    careful : bool
+        Whether the node of this process is checked even while it is the only one, for who wants to see the table.
+
+    Attributes
+    ----------
+    reports : dict of str to NodeReport
+        Of the nodes that were checked and are there, by node id.
+    news : list of str
+        What happened since somebody cleared it.
+    """
+
+    def __init__(
+        self, tool: Tool, parameters: tuple[str, ...], scratch: str | None, driver_cpus: float, *, careful: bool = False
+    ) -> None:
+        self._tool, self._packed = tool, ray.put(tool)
+        self._parameters, self._scratch = parameters, scratch
+        self._driver_cpus, self._careful = driver_cpus, careful
+        self._here = ray.get_runtime_context().get_node_id()
+        self._expected: str | None = None
+        self._looked = -LOOK_EVERY
+        self._nodes: dict[str, Node] = {}
+        self._visits: dict[str, _Visit] = {}
+        self._failed_at: dict[str, float] = {}
+        self.reports: dict[str, NodeReport] = {}
+        self.news: list[str] = []
+
+    @property
+    def good(self) -> list[Node]:
+        """The nodes that evaluators may be put on."""
+        return [node for one, node in self._nodes.items() if one in self.reports and not self.reports[one].complaint]
+
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """The ids of nodes that are left out."""
+        return tuple(sorted(one for one, report in self.reports.items() if report.complaint))
+
+    @property
+    def settled(self) -> bool:
+        """Whether every node has been checked."""
+        return bool(self._nodes) and all(one in self.reports for one in self._nodes)
+
+    def look(self, *, now: bool = False) -> None:
+        """Look who is there, if it is time."""
+        if not now and time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        self._list_nodes()
+        for one, node in self._nodes.items():
+            failed = self._failed_at.get(one)
+            overdue = failed is not None and self._looked - failed > AGAIN_AFTER
+            if one not in self._visits and (one not in self.reports or overdue):
+                self._visit(node)
+        for one in list(self._visits):
+            self._hear(one)
+
+    def close(self) -> None:
+        """End the inspections that are under way."""
+        for one in list(self._visits):
+            self._leave(one)
+
+    def _list_nodes(self) -> None:
+        there: dict[str, Node] = {}
+        listed: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
+        for entry in listed:
+            if not entry["Alive"]:
+                continue
+            one, resources = str(entry["NodeID"]), dict(entry["Resources"])
+            if one == self._here:
+                resources["CPU"] = max(resources.get("CPU", 0.0) - self._driver_cpus, 0.0)
+            there[one] = Node(one, f"{entry['NodeManagerHostname']} ({entry['NodeManagerAddress']})", resources)
+        for one in [*self._nodes]:
+            if one not in there:
+                self.news.append(f"node {self._nodes[one].name} has left")
+                self.reports.pop(one, None)
+                self._failed_at.pop(one, None)
+                if one in self._visits:
+                    self._leave(one)
+        self._nodes = there
+
+    def _visit(self, node: Node) -> None:
+        if list(self._nodes) == [self._here] and not self._careful:
+            # The tool was checked here before anything started; its evaluators say what is wrong by themselves.
+            self.reports[node.node_id] = NodeReport(node.name)
+            return
+        if self._expected is None:
+            # Where the programs are not on the driver's node, there is nothing to compare with.
+            self._expected = ""
+            with contextlib.suppress(Exception):
+                self._tool.check(self._parameters)
+                self._expected = fingerprint(self._tool)
+        there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+        actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Inspector).options(scheduling_strategy=there).remote()
+        answer = actor.inspect.remote(self._packed, self._parameters, self._scratch, self._expected, node.name)
+        self._visits[node.node_id] = _Visit(actor, time.monotonic(), answer)
+
+    def _hear(self, one: str) -> None:
+        visit, name = self._visits[one], self._nodes[one].name
+        try:
+            # The clock's answer is waited for: how long it takes to come is how well the clock is known.
+            if not ray.wait([visit.answer], timeout=0)[0]:
+                if time.monotonic() - visit.begun > PATIENCE:
+                    self._conclude(one, NodeReport(name, f"it did not answer within {PATIENCE:.0f} s"))
+                return
+            report: NodeReport = ray.get(visit.answer)
+            sent = time.time()
+            ahead, complaint = clock_complaint(sent, ray.get(visit.actor.clock.remote(), timeout=5.0), time.time())
+        except RayError as error:
+            self._conclude(one, NodeReport(name, f"no process could be started there: {_first_line(error)}"))
+            return
+        complaint = report.complaint or complaint
+        self._conclude(one, NodeReport(name, complaint, report.program, report.scratch, report.free, ahead))
+
+    def _conclude(self, one: str, report: NodeReport) -> None:
+        if report.complaint:
+            self._failed_at[one] = time.monotonic()
+            old = self.reports.get(one)
+            if old is None or old.complaint != report.complaint:
+                self.news.append(f"node {report.name} is left out: {report.complaint}")
+        else:
+            self._failed_at.pop(one, None)
+            self.news.append(f"node {report.name} has joined")
+        self.reports[one] = report
+        self._leave(one)
+
+    def _leave(self, one: str) -> None:
+        with contextlib.suppress(Exception):
+            ray.kill(self._visits[one].actor, no_restart=True)
+        del self._visits[one]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def table_of(reports: Sequence[NodeReport]) -> str:
+    """Return reports as the table that ``rayscan check --cluster`` prints."""
+    rows = [("node", "tool", "scratch", "free", "clock", "")]
+    rows += [
+        (one.name, one.program or "-", one.scratch or "-", f"{one.free / 2**30:.1f} GiB" if one.scratch else "-",
+         f"{one.clock:+.3f} s", f"LEFT OUT: {one.complaint}" if one.complaint else "ok")
+        for one in sorted(reports, key=lambda report: report.name)
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
