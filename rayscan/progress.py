@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -14,6 +15,8 @@ from rayscan.plain_file import read_plain
 
 PROGRESS_FILE = "progress.json"
 """Where in its run directory a running scan says how it is getting on."""
+JOB_OVER = "stopped, the batch job ends"
+"""Why a scan ended that another job can go on with."""
 _COUNTS = ("valid", "evaluations", "steps")
 """Goals that are counted, of which a half would be a slip of the hand."""
 
@@ -35,6 +38,8 @@ class Goal:
         its error; see `rayscan.results.saturation.estimate_coverage`.
     volume_error : float or None
         The relative standard error of the valid volume; see `rayscan.results.volume.estimate_volume`.
+    ends : float or None
+        Unix time at which the batch job of this session ends: no goal, but by then everything is saved.
     """
 
     valid: int | None = None
@@ -42,6 +47,7 @@ class Goal:
     seconds: float | None = None
     coverage: float | None = None
     volume_error: float | None = None
+    ends: float | None = None
 
     @property
     def probed(self) -> bool:
@@ -204,6 +210,8 @@ class Progress:
         if self.lost:
             parts.append(f"re-issued {self.lost:,}")
         parts.append(f"ETA {clock(self.eta)}" if self.eta is not None else f"elapsed {clock(self.elapsed)}")
+        if self.goal.ends is not None and not self.state.startswith("done"):
+            parts.append(f"job ends in {clock(max(0.0, self.goal.ends - time.time()))}")
         line = " · ".join(parts)
         return line if self.state == "scanning" else f"{line} · {self.state}"
 

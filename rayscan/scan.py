@@ -271,7 +271,9 @@ class Scan:
             more = self._last.issued + first + steps * self.options.learn.K
             goal = replace(goal, evaluations=min(more, goal.evaluations or more))
         from rayscan.console import follower
+        from rayscan.engine.batch_job import job_end
 
+        goal = replace(goal, ends=job_end())
         try:
             with follower(progress) as show, self._signals(again=True):
                 self._last = client.run(goal, self._remember(show), lambda: self._wish)
@@ -336,8 +338,8 @@ class Scan:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the last run was ended by a signal or by `stop` rather than by its goal."""
-        return self._wish is not None or self._last.state == "done: stopped"
+        """Whether the last run was ended by a signal, by `stop` or with its batch job rather than by its goal."""
+        return self._wish is not None or self._last.state.startswith("done: stopped")
 
     def progress(self) -> Progress:
         """Return the latest snapshot."""

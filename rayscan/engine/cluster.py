@@ -16,6 +16,7 @@ import ray
 from ray._private import ray_constants, worker
 
 from rayscan.engine.address import check_address
+from rayscan.engine.batch_job import cores
 from rayscan.engine.roster import Bounds, Demand
 from rayscan.errors import ClusterError
 from rayscan.tools.base import Tool
@@ -130,12 +131,11 @@ def _start_local(evaluators: int | Sequence[int] | None) -> None:
     home_token = Path("~/.ray/auth_token").expanduser()
     if not any(os.environ.get(name) for name in _TOKEN_VARIABLES) and not home_token.exists():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    cores = os.cpu_count() or 1
     most = evaluators if evaluators is None or isinstance(evaluators, int) else evaluators[0]
     with _loopback():
         ray.init(
             address="local",
-            num_cpus=max(cores, most or 0) + 1,
+            num_cpus=max(cores(), most or 0) + 1,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -186,7 +186,7 @@ def evaluator_share(cluster: Cluster, evaluators: int | Sequence[int] | None, to
     if evaluators is None:
         # A node that is smaller than one evaluation: it gets one all the same.
         largest = min(free, cluster.largest or free)
-        high = max(1, (os.cpu_count() or 1) // tool.cores) if cluster.started else None
+        high = max(1, cores() // tool.cores) if cluster.started else None
         return Bounds(1, high), replace(demand, cpus=min(float(tool.cores), largest))
     if not isinstance(evaluators, int):
         return Bounds(*evaluators), demand

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rayscan.engine.batch_job import cores
 from rayscan.engine.cluster import Cluster, evaluator_share
 from rayscan.engine.ray_pool import AHEAD_SECONDS, RayPool
 from rayscan.engine.roster import Bounds, Demand
@@ -118,8 +119,8 @@ def start_driver(
     """
     bounds, demand = evaluator_share(cluster, options.evaluators, problem.tool)
     crew = (bounds, demand, cluster.driver_cpus)
-    cores = os.cpu_count() or 1
-    threads = min(8, cores) if problem.tool.vectorized else max(1, min(8, cores // 4))
+    mine = cores()
+    threads = min(8, mine) if problem.tool.vectorized else max(1, min(8, mine // 4))
     elsewhere = (gpu and cluster.gpus > 0) or cluster.here < cluster.driver_cpus
     here = NodeAffinitySchedulingStrategy(cluster.node_id, soft=elsewhere)
     demands: dict[str, Any] = {

@@ -20,11 +20,13 @@ from rayscan.engine.survey import Survey
 from rayscan.errors import FailureRateError, StoreError
 from rayscan.learn.data import Proposals
 from rayscan.options import ScanOptions
-from rayscan.progress import Goal, Progress
+from rayscan.progress import JOB_OVER, Goal, Progress
 from rayscan.tools.base import Outcomes, Status
 
 TICK = 0.1
 """Seconds that the loop waits for results at most, so that requests to stop are heard."""
+SAVE_SECONDS = 20.0
+"""Before the end of a batch job: what it takes to save, close and say so."""
 IDLE = 0.01
 """Seconds between two looks when nothing is under way."""
 FAILURE_WINDOW = 200
@@ -162,6 +164,9 @@ class Loop:
         goal, ledger = self._goal, self._ledger
         if self._stop is not None:
             return "stopped"
+        if self._job_ends_in(self._pace.point_seconds):
+            # A point issued now would be cut off.
+            return JOB_OVER
         if goal.valid is not None and ledger.valid >= goal.valid:
             return f"{ledger.valid:,} valid points"
         if goal.evaluations is not None and self._left() == 0 and not self._recorder.again:
@@ -175,8 +180,12 @@ class Loop:
     def _late(self) -> bool:
         return self._goal.seconds is not None and time.monotonic() - self._started >= self._goal.seconds
 
+    def _job_ends_in(self, seconds: float) -> bool:
+        return self._goal.ends is not None and time.time() + seconds > self._goal.ends - SAVE_SECONDS
+
     def _over(self) -> bool:
-        if self._stop is None and not self._late() and self._options.deterministic and self._mid_round():
+        ends = self._stop is not None or self._late() or self._job_ends_in(self._pace.point_seconds)
+        if not ends and self._options.deterministic and self._mid_round():
             # Where a scan ends by what it found, only whole rounds are the same whatever the evaluators' speed.
             return False
         return bool(self._reason())
@@ -206,7 +215,8 @@ class Loop:
         """Whether the scan was told to end, and has had the time it may take for that."""
         if self._hurry is None and (self._stop is not None or self._late()):
             self._hurry = time.monotonic() + self._options.drain
-        return self._stop == "now" or (self._hurry is not None and time.monotonic() > self._hurry)
+        late = self._hurry is not None and time.monotonic() > self._hurry
+        return self._stop == "now" or late or self._job_ends_in(0.0)
 
     def _give_up_rest(self) -> None:
         if self._ledger.under_way:

@@ -96,6 +96,11 @@ class Pace:
         return min(1.0, self._worked / max(offered, 1e-9))
 
     @property
+    def point_seconds(self) -> float:
+        """What a point takes of late; 0 while nothing is known."""
+        return self._point_seconds or 0.0
+
+    @property
     def rested(self) -> bool:
         """Whether the learner has idled four times as long as it last worked, so that more learning is cheap."""
         return time.monotonic() - self._lesson_ended > 4 * self.lesson_seconds
