@@ -1,4 +1,4 @@
-"""Progress for people: one live line on a terminal, a plain line a minute anywhere else."""
+"""Progress for people: one live line on a terminal, bars in a notebook, a plain line a minute anywhere else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from rayscan.errors import printable
+from rayscan.notebook import Cell, in_notebook
 from rayscan.progress import Progress
 
 PLAIN_PERIOD = 60.0
@@ -24,7 +25,7 @@ def follower(progress: Show | bool | None, stream: TextIO | None = None) -> Iter
     Parameters
     ----------
     progress : callable, bool or None
-        A function of the user's, a line on standard error (True), or nothing.
+        A function of the user's, a line on standard error or under the cell of a notebook (True), or nothing.
     stream : file, optional
         In place of standard error.
 
@@ -38,8 +39,12 @@ def follower(progress: Show | bool | None, stream: TextIO | None = None) -> Iter
     if not progress:
         yield _ignore
         return
-    stream = sys.stderr if stream is None else stream
-    line = LiveLine(stream) if stream.isatty() else PlainLines(stream)
+    line: LiveLine | PlainLines | Cell
+    if stream is None and in_notebook():
+        line = Cell()
+    else:
+        stream = sys.stderr if stream is None else stream
+        line = LiveLine(stream) if stream.isatty() else PlainLines(stream)
     try:
         yield line
     finally:

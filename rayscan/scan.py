@@ -19,6 +19,7 @@ import numpy as np
 
 from rayscan.errors import ConfigError
 from rayscan.learn.options import LearnOptions
+from rayscan.markup import html_table
 from rayscan.options import ScanOptions
 from rayscan.problem.space import Space
 from rayscan.problem.statement import Problem
@@ -424,6 +425,12 @@ class Scan:
     def __repr__(self) -> str:
         where = "temporary" if self._temporary else str(self._path)
         return f"Scan({self.problem.space!r}, {self.problem.tool!r}, {self.problem.target!r}, out={where})"
+
+    def _repr_html_(self) -> str:
+        rows = [("tool", repr(self.problem.tool)), ("out", "temporary" if self._temporary else self._path)]
+        if self._last.issued:
+            rows.append(("last", self._last.line()))
+        return html_table("Scan", ("", ""), rows) + self.problem.space._repr_html_() + self.problem.target._repr_html_()
 
 
 @atexit.register

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.markup import html_table
 from rayscan.problem.priors import Choice, Derived, Fixed, Log, Normal, Prior, SymLog, Uniform
 
 Parameter: TypeAlias = Uniform | Log | SymLog | Normal | Choice | Fixed | Derived
@@ -120,6 +121,9 @@ class Space:
 
     def __repr__(self) -> str:
         return f"Space({', '.join(f'{name}={parameter}' for name, parameter in self._parameters.items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table("Space", ("parameter", "prior or value"), list(self._parameters.items()))
 
     def to_physical(self, u: ArrayLike) -> Array:
         """Map unit-cube points to physical points.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.markup import html_table
 from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.problem.expression import Expression
 from rayscan.problem.space import check_name
@@ -261,6 +262,13 @@ class Target:
         parts += [f"labels={self.labels!r}"] if self.labels else []
         parts += [f"{name}={constraint}" for name, constraint in self.constraints.items()]
         return f"Target({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[object, object]] = list(self.constraints.items())
+        rows += [(self.labels, "1 where valid, 0 elsewhere")] if self.labels else []
+        rows += [("function", repr(self.function))] if self.function else []
+        rows += [(f"{name} =", expression) for name, expression in self.derived.items()]
+        return html_table("Target", ("observable", "constraint"), rows)
 
 
 def fingerprint_function(function: Callable[..., Any]) -> str:

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rayscan.markup import html_table
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -143,6 +145,18 @@ class ScanResult:
 
     def __repr__(self) -> str:
         return f"ScanResult({str(self.path)!r}: {self.valid.num_rows:,} valid of {len(self):,} evaluations)"
+
+    def _repr_html_(self) -> str:
+        from pyarrow import compute
+
+        rows: list[tuple[str, ...]] = []
+        for name in (*self.parameters, *self.observables):
+            ends = compute.min_max(compute.drop_null(self.valid[name].combine_chunks())).as_py()
+            inside = ends["min"] is not None
+            span = (f"{ends['min']:.6g}", f"{ends['max']:.6g}") if inside else ("", "")
+            rows.append((name, *span, self._run.schema.units.get(name, "")))
+        caption = f"{self.path}: {self.valid.num_rows:,} valid of {len(self):,} evaluations"
+        return html_table(caption, ("column", "valid points from", "to", "unit"), rows)
 
 
 def tally(table: pa.Table) -> dict[str, int]:

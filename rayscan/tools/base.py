@@ -161,6 +161,9 @@ class Tool(abc.ABC):
             A missing binary, an unreadable card, a parameter that is not in the space, a label that matches twice.
         """
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(gives {', '.join(self.outputs)})"
+
     def describe(self) -> dict[str, Any]:
         """Return what defines the tool in plain types: it is saved with the data, hashed and compared on resume."""
         return {"tool": type(self).__name__, "outputs": list(self.outputs)}

@@ -21,7 +21,7 @@ from rayscan.tools.base import Status
 from rayscan.watch.crew import Crew
 from rayscan.watch.marginals import Marginals
 from rayscan.watch.pending import Pending
-from rayscan.watch.view import Goal, Origin, View
+from rayscan.watch.view import Origin, View, goals
 
 RECENT = 1000
 FAILURES, SLOWEST, MESSAGES = 6, 6, 8
@@ -117,31 +117,6 @@ class Watcher:
             Origin(name, n, self._valid[name], float(np.mean(of_late[name])) if name in of_late else None)
             for name, n in self._points.most_common()
         )
-
-
-def goals(progress: Progress, evaluations: int = 0, valid: int = 0) -> tuple[Goal, ...]:
-    """Return how far a scan is with each of its goals; the counts may be newer than those of `progress`."""
-    found, goal = [], progress.goal
-    for name, now, end in (
-        ("valid points", max(valid, progress.valid), goal.valid),
-        ("evaluations", max(evaluations, progress.evaluations), goal.evaluations),
-    ):
-        if end is not None:
-            found.append(Goal(name, f"{now:,} / {end:,}", min(now / max(end, 1), 1.0)))
-    if goal.seconds is not None:
-        text = f"{clock(progress.elapsed)} / {clock(goal.seconds)}"
-        found.append(Goal("time", text, min(progress.elapsed / max(goal.seconds, 1e-9), 1.0)))
-    if goal.coverage is not None:
-        known = progress.coverage if progress.coverage is not None else 0.0
-        text = f"{known:.1%} / {goal.coverage:.1%}" if progress.coverage is not None else f"? / {goal.coverage:.1%}"
-        found.append(Goal("coverage", text, min(known / goal.coverage, 1.0)))
-    if goal.volume_error is not None:
-        error = progress.volume_error
-        text = f"{error:.1%} → {goal.volume_error:.1%}" if error is not None else f"? → {goal.volume_error:.1%}"
-        # Errors fall with the square root of the work.
-        share = (goal.volume_error / error) ** 2 if error else 0.0
-        found.append(Goal("volume error", text, min(share, 1.0)))
-    return tuple(found)
 
 
 def tail(path: Path, lines: int) -> tuple[str, ...]:
