@@ -41,22 +41,21 @@ class Follower:
         StoreError
             A file is damaged.
         """
-        parts = [table for _, stem in segments(self._directory, self._prefix) if (table := self._grown(stem)).num_rows]
+        taken, sizes, parts = dict(self._taken), dict(self._sizes), []
+        for _, stem in segments(self._directory, self._prefix):
+            size = _size(self._directory, stem)
+            # A closed segment holds the same rows in the same order as when it was open.
+            if size == sizes.get(stem):
+                continue
+            table, sizes[stem] = read_segment(self._directory, stem, self._schema.names), size
+            before = taken.get(stem, 0)
+            if table is not None and table.num_rows > before:
+                taken[stem] = table.num_rows
+                new = table.select(self._schema.names).slice(before)
+                parts.append(new.replace_schema_metadata(None).cast(self._schema.remove_metadata()))
+        # Only now: where a file cannot be read, the next call brings all that this one would have.
+        self._taken, self._sizes = taken, sizes
         return pa.concat_tables(parts).unify_dictionaries() if parts else self._schema.empty_table()
-
-    def _grown(self, stem: str) -> pa.Table:
-        size = _size(self._directory, stem)
-        # A closed segment holds the same rows in the same order as when it was open.
-        if size == self._sizes.get(stem):
-            return self._schema.empty_table()
-        table = read_segment(self._directory, stem, self._schema.names)
-        self._sizes[stem] = size
-        taken = self._taken.get(stem, 0)
-        if table is None or table.num_rows <= taken:
-            return self._schema.empty_table()
-        self._taken[stem] = table.num_rows
-        new = table.select(self._schema.names).slice(taken)
-        return new.replace_schema_metadata(None).cast(self._schema.remove_metadata())
 
 
 def _size(directory: Path, stem: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from rayscan.watch.view import View
     from rayscan.watch.watcher import Watcher
 
-PERIOD, SHARE = 1.0, 0.1
-"""Seconds between two looks at least, and the share of the time that looking may take."""
+PERIOD = 1.0
+"""Seconds between two looks for a run that has not begun."""
 COLUMNS = 120
 """Width where nobody says how wide the paper is."""
 
@@ -60,19 +61,24 @@ def watch_terminal(watcher: Watcher, console: Console, *, once: bool = False) ->
     Raises
     ------
     StoreError
-        A file of the run is damaged.
+        The run cannot be read, or is gone.
     """
-    view, cost = _timed(watcher)
+    view = watcher.look()
     if view.live and console.is_terminal and not once:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while view.live:
                 live.update(drawn(view, console.width, console.height - 1), refresh=True)
-                time.sleep(max(PERIOD, cost / SHARE))
-                view, cost = _timed(watcher)
+                time.sleep(watcher.rest)
+                view = _again(watcher, view)
     width = console.width if console.is_terminal else COLUMNS
     console.print(drawn(view, width), soft_wrap=True)
 
 
-def _timed(watcher: Watcher) -> tuple[View, float]:
-    start = time.monotonic()
-    return watcher.look(), time.monotonic() - start
+def _again(watcher: Watcher, before: View) -> View:
+    """Look again; while the file system is away, what was seen before stays, and says so."""
+    try:
+        return watcher.look()
+    except StoreError as error:
+        if not is_run(before.path):
+            raise
+        return dataclasses.replace(before, state=str(error))

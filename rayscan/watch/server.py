@@ -18,8 +18,6 @@ from rayscan.watch.view import as_dict
 from rayscan.watch.watcher import Watcher
 
 HOST = "127.0.0.1"
-PERIOD = 1.0
-"""Seconds between two looks at least, however many browsers ask."""
 HEADERS = {
     # The page needs nothing but itself and its numbers, whatever a program may have put into a message.
     "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -64,10 +62,10 @@ class Page(ThreadingHTTPServer):
         self.address = f"http://{HOST}:{self.server_port}/{self.word}/"
         self._watcher = watcher
         self._lock = threading.Lock()
-        self._looked, self._view = -PERIOD, b""
+        self._next, self._view = 0.0, b""
 
     def view(self) -> bytes:
-        """Return the view as JSON, not older than a second.
+        """Return the view as JSON: however many browsers ask, the run is read no more often than the watcher likes.
 
         Raises
         ------
@@ -75,9 +73,9 @@ class Page(ThreadingHTTPServer):
             A file of the run is damaged.
         """
         with self._lock:
-            if time.monotonic() - self._looked >= PERIOD:
+            if time.monotonic() >= self._next:
                 self._view = json.dumps(as_dict(self._watcher.look()), allow_nan=False).encode()
-                self._looked = time.monotonic()
+                self._next = time.monotonic() + self._watcher.rest
             return self._view
 
 
@@ -98,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == f"/{self.server.word}/view.json":
             try:
                 self._send(HTTPStatus.OK, "application/json", self.server.view())
-            except (RayscanError, OSError) as error:
+            except RayscanError as error:
                 self._send(HTTPStatus.OK, "application/json", json.dumps({"error": str(error)}).encode())
         else:
             self._send(HTTPStatus.NOT_FOUND, "text/plain", b"not here: open the address that rayscan watch printed\n")

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from rayscan.errors import StoreError
 from rayscan.plain_file import open_plain
 from rayscan.progress import Progress, clock, published
 from rayscan.results.failures import Failures
 from rayscan.store import RunDirectory, live_holder
 from rayscan.store.arrays import column, labels
+from rayscan.store.files import disk_error
 from rayscan.store.follow import Follower
 from rayscan.store.run_directory import LOG
 from rayscan.tools.base import Status
@@ -23,6 +25,8 @@ from rayscan.watch.marginals import Marginals
 from rayscan.watch.pending import Pending
 from rayscan.watch.view import Origin, View, goals
 
+PERIOD, SHARE = 1.0, 0.05
+"""Seconds between two looks at least, and the share of the time that looking may take beside a scan at work."""
 RECENT = 1000
 FAILURES, SLOWEST, MESSAGES = 6, 6, 8
 """Entries of a view at most."""
@@ -38,6 +42,11 @@ class Watcher:
     path : Path or str
         A run directory.
 
+    Attributes
+    ----------
+    rest : float
+        Seconds after which to look again.
+
     Raises
     ------
     StoreError
@@ -51,6 +60,7 @@ class Watcher:
         self._issued = Follower(self._run, "issued", ("point_id", "origin", "issued"))
         self._rows = Follower(self._run, "points", (*PARTS, *self._marginals.columns))
         self._pending, self._crew, self._failures = Pending(), Crew(), Failures()
+        self.rest = PERIOD
         self._statuses: Counter[str] = Counter()
         self._points: Counter[str] = Counter()
         self._valid: Counter[str] = Counter()
@@ -62,8 +72,19 @@ class Watcher:
         Raises
         ------
         StoreError
-            A file is damaged.
+            A file is damaged, or cannot be read now; the next look begins where this one did.
         """
+        start = time.monotonic()
+        try:
+            return self._look()
+        except StoreError:
+            raise
+        except OSError as error:
+            raise disk_error(self._run.path, "read the run", error, "it may be away for a moment") from error
+        finally:
+            self.rest = max(PERIOD, (time.monotonic() - start) / SHARE)
+
+    def _look(self) -> View:
         live, news = live_holder(self._run.path) is not None, published(self._run.path)
         issued = self._issued.news()
         self._pending.issue(column(issued, "point_id"), labels(issued, "origin"), column(issued, "issued"))

@@ -91,7 +91,7 @@ def test_a_damaged_run_is_said_to_be(page, ask, store: Path):
     (segment,) = store.path.glob("points-*.arrows")
     segment.rename(segment.with_suffix(".kept"))
     segment.mkdir()
-    page._looked = -server.PERIOD
+    page._next = 0.0
     assert "error" in json.loads(ask(f"/{page.word}/view.json")[1])
 
 

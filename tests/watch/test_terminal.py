@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import time
 
 import pytest
@@ -10,6 +12,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from rayscan.cli import app
+from rayscan.errors import StoreError
+from rayscan.store import follow
+from rayscan.store.segments import read_segment
 from rayscan.watch import live
 from rayscan.watch.live import await_run
 from rayscan.watch.terminal import drawn, sparkline
@@ -104,6 +109,38 @@ def test_the_terminal_is_redrawn_until_the_scan_ends(store, answer, monkeypatch)
     assert not left
     assert "6 valid of 20" in last
     assert "not running" in last
+
+
+def test_a_file_system_that_is_away_for_a_moment_ends_nothing(store, answer, monkeypatch):
+    """What was seen stays, the trouble is told, and afterwards nothing is missing; a run that is gone is an error."""
+    answer(range(10))
+
+    def gone(*_: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    def break_it() -> None:
+        answer(range(10, 20))
+        monkeypatch.setattr(follow, "read_segment", gone)
+
+    def mend_it() -> None:
+        monkeypatch.setattr(follow, "read_segment", read_segment)
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=200, height=30)
+    left = [break_it, mend_it, store.abandon]
+    monkeypatch.setattr(live.time, "sleep", lambda _: left.pop(0)())
+    live.watch_terminal(Watcher(store.path), console)
+    shown, _, last = console.file.getvalue().rpartition("\x1b[?1049l")
+    assert "cannot read the run: Stale file handle" in shown
+    assert "6 valid of 20" in last
+
+
+def test_a_run_that_is_removed_ends_the_watching_with_a_message(store, answer, monkeypatch, tmp_path):
+    """There is nothing to wait for."""
+    answer(range(10))
+    console = Console(file=io.StringIO(), force_terminal=True, width=200, height=30)
+    monkeypatch.setattr(live.time, "sleep", lambda _: store.path.rename(tmp_path / "elsewhere"))
+    with pytest.raises(StoreError, match="cannot read the run"):
+        live.watch_terminal(Watcher(store.path), console)
 
 
 def test_ctrl_c_leaves_quietly(store, monkeypatch):
