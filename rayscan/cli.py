@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
@@ -26,7 +27,7 @@ REPORT, CORNER = "report.txt", "corner.png"
 EPILOG = (
     "Exit codes: 0 done, a goal was reached (the time limit is one); 1 something failed (programs, run directory, "
     "disk, cluster): what was evaluated is saved; 2 bad input, nothing was started; 3 stopped before the goal by "
-    "Ctrl-C, SIGTERM, SIGUSR1 or `rayscan stop`: all is saved, the same command goes on."
+    "Ctrl-C, SIGTERM, SIGUSR1, `rayscan stop` or the end of the batch job: all is saved, the same command goes on."
 )
 
 
@@ -136,6 +137,9 @@ def check(
         list[str] | None,
         typer.Option(help="name=value of a scanned parameter; others are in the middle of their range."),
     ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Look at each node of the Ray cluster instead, and print a table of them.")
+    ] = False,
     as_json: AsJSON = False,
 ) -> Exit:
     """Evaluate one point and show what was written, run and read, and why it is or is not valid."""
@@ -143,9 +147,20 @@ def check(
     from rayscan.scan import Scan
 
     scan = Scan.from_file(config, evaluators=0)
+    if cluster:
+        return _check_cluster(scan, as_json=as_json)
     details = check_point(scan.problem, dict(_assignment(text) for text in point or []), scan.options.scratch)
     _say(json.dumps(details, indent=1, default=str) if as_json else text_of(details))
     return Exit.FAILED if details["status"] in {"tool_error", "timeout"} else Exit.DONE
+
+
+def _check_cluster(scan: Scan, *, as_json: bool) -> Exit:
+    from rayscan.engine.node_report import table_of
+    from rayscan.engine.nodes import inspect_cluster
+
+    reports = inspect_cluster(scan.problem.tool, scan.problem.space.names, scan.options.scratch)
+    _say(json.dumps([dataclasses.asdict(one) for one in reports], indent=1) if as_json else table_of(reports))
+    return Exit.FAILED if any(one.complaint for one in reports) else Exit.DONE
 
 
 @app.command()

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import rayscan as rs
+from rayscan.engine.nodes import inspect_cluster
 from rayscan.errors import ConfigError
 from rayscan.testing.chaos import survivors
 from rayscan.tools.base import Outcome, Status
@@ -103,6 +104,8 @@ def test_evaluators_follow_the_nodes(cluster: Any, scratch: Path, tmp_path: Path
     assert set(table["status"].to_pylist()) == {"ok"}
     log = (tmp_path / "run" / "log").read_text()
     assert log.count("left out: there is no program that adds") == 1
+    complaints = [report.complaint for report in inspect_cluster(Sum(), ("a", "b"), str(scratch))]
+    assert sorted(complaints) == ["", "", "there is no program that adds"]
 
 
 SCRIPT = """

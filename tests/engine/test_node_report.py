@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rayscan as rs
-from rayscan.engine.nodes import NodeReport, clock_complaint, fingerprint, inspect_here, table_of
+from rayscan.engine.node_report import NodeReport, clock_complaint, fingerprint, inspect_here, table_of
 from rayscan.errors import ConfigError
 
 
