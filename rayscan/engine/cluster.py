@@ -85,10 +85,10 @@ def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
         try:
             if address:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-                _silence()
             else:
                 _start_local(evaluators)
                 _started_sessions.add(_session())
+            _silence()
         except Exception as error:
             # Ray raises bare Exceptions, too, such as when a busy machine does not start it within half a minute.
             where = f"the cluster at RAY_ADDRESS={address}" if address else "a local Ray"
@@ -114,9 +114,9 @@ def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
 
 
 def _silence() -> None:
-    """Keep what Ray says of dead nodes out of the user's terminal: the scan tells of it, and goes on without them.
+    """Keep what Ray says of dead nodes and of many processes out of the user's terminal: the scan goes on with it.
 
-    Ray prints it on standard output, whatever was asked for, with the last lines of the node's own log.
+    Ray prints it on standard output, whatever was asked for, with the last lines of a dead node's own log.
     """
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = lambda *_, **__: None
