@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,9 @@ def watch(
     from rayscan.watch.live import await_run, watch_terminal
     from rayscan.watch.watcher import Watcher
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no bars gets something else in their place.
+        sys.stdout.reconfigure(errors="replace")
     console = Console()
     # Ctrl-C ends the looking; it fails nothing.
     with contextlib.suppress(KeyboardInterrupt):

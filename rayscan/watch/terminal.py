@@ -86,7 +86,7 @@ def _crew(view: View) -> Part:
     states = ", ".join(f"{count:,} {does}" for does, count in view.crew.items() if count)
     lines = [
         Text.assemble(
-            f"{printable(one.name):<22.22}", f"{one.points:>8,} points  busy {one.busy:>4.0%}",
+            f"{_whom(printable(one.name), 22):<22}", f"{one.points:>8,} points  busy {one.busy:>4.0%}",
             (f"  last {_short(one.quiet)} ago" if view.live else "", FAINT),
         )
         for one in view.workers
@@ -179,6 +179,13 @@ def _cut(text: Text, width: int) -> Text:
     text.no_wrap = True
     text.truncate(width, overflow="ellipsis")
     return text
+
+
+def _whom(name: str, width: int) -> str:
+    """Cut the host of an evaluator, not what tells it from its neighbours."""
+    host, _, worker = name.rpartition("/")
+    room = max(0, width - len(worker) - 2)
+    return name if len(name) <= width else f"{host[:room]}…/{worker}"[-width:]
 
 
 def _short(seconds: float) -> str:

@@ -31,11 +31,10 @@ def store(tmp_path: Path) -> Store:
 def answer(store: Store) -> Callable[..., None]:
     """Return what issues and answers points: every third is valid, every tenth a tachyon; one a second."""
 
-    def write(ids: range, *, issue: bool = True, message: str = "tachyon of {0} GeV\nsecond line") -> None:
+    def write(ids: range, *, message: str = "tachyon of {0} GeV\nsecond line", host: str = "node1") -> None:
         i = np.asarray(ids, dtype=np.int64)
         n, bad = len(i), np.asarray(ids) % 10 == 9
-        if issue:
-            journal(store, ids)
+        journal(store, ids)
         valid = (i % 3 == 0) & ~bad
         u = np.column_stack([i % 4 / 4, np.full(n, 0.99)])
         rows: dict[str, Any] = {
@@ -43,7 +42,7 @@ def answer(store: Store) -> Callable[..., None]:
             "penalty": np.zeros(n), "tanb": 2 + 48 * u[:, 0], "mA": 100 * 30 ** u[:, 1],
             "mh": np.where(bad, np.nan, np.where(valid, 124.5 + i % 2, 90.0)), "u": u, "origin": np.zeros(n, int),
             "density": np.ones(n), "score": np.zeros(n), "generation": np.zeros(n, int), "issued": NOW + i,
-            "started": NOW + i, "ended": NOW + i + 0.5, "host": "node1",
+            "started": NOW + i, "ended": NOW + i + 0.5, "host": host,
             "worker": np.asarray([f"w{k % 2}" for k in ids], dtype=object), "attempt": np.ones(n, int),
             "exit_code": np.full(n, -1), "signal": np.full(n, -1),
             "message": [message.format(k) if failed else "" for k, failed in zip(ids, bad, strict=True)],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -57,6 +59,27 @@ def test_a_bin_that_is_not_empty_is_never_blank():
     bars = sparkline(Marginal("x", "", 0, 1, "linear", (0, 1, 10_000, 0)), 4)
     assert (bars[0], bars[3]) == (" ", " ")
     assert bars[1] != " "
+
+
+def test_evaluators_of_a_host_with_a_long_name_are_told_apart(store, answer):
+    """It is the host that is cut."""
+    answer(range(10), host="a-very-long-name.of.a.cluster.example")
+    shown = text(Watcher(store.path).look(), 80)
+    assert [line.split()[0] for line in shown if line.startswith("a-very-long")] == [
+        "a-very-long-name.o…/w0",
+        "a-very-long-name.o…/w1",
+    ]
+    store.abandon()
+
+
+def test_a_terminal_without_bars_is_no_trouble(store, answer):
+    """Where the encoding has no such characters, others take their place."""
+    answer(range(10))
+    store.close()
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", "from rayscan.cli import app; app()", "watch", str(store.path)]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert "3 valid of 10" in shown.stdout
 
 
 def test_a_finished_run_is_shown_once(store, answer):
