@@ -39,14 +39,18 @@ def drawn(view: View, width: int, height: int | None = None) -> Group:
     """
     lines = _head(view, width)
     room = None if height is None else max(0, height - len(lines))
-    left = [_origins(view), _crew(view), _failures(view), _slowest(view)]
     wide = width >= TWO_COLUMNS
     column = (width - GAP) // 2 if wide else width
-    right = [_marginals(view, column), _messages(view)]
+    numbers, histograms = [_origins(view), _crew(view), _slowest(view)], _marginals(view, column)
+    texts = [_failures(view), _messages(view)]
     if wide:
-        lines += _beside(_stacked(left, column, room), _stacked(right, column, room), column)
+        # What programs say is long: it has the whole width, below.
+        below = _stacked(texts, width, None if room is None else room // 2)
+        above = None if room is None else room - len(below)
+        lines += _beside(_stacked(numbers, column, above), _stacked([histograms], column, above), column)
+        lines += below
     else:
-        lines += _stacked([left[0], right[0], *left[1:], right[1]], width, room)
+        lines += _stacked([numbers[0], histograms, numbers[1], texts[0], numbers[2], texts[1]], width, room)
     return Group(*lines[:height])
 
 

@@ -62,11 +62,15 @@ def gather(pool: Any, n: int, seconds: float = 60.0) -> dict[int, tuple[Status, 
 
 
 def test_every_point_is_answered_once(new_pool: Callable[..., Any]) -> None:
-    """Quick points in chunks, all right."""
+    """Quick points in chunks, all right; who evaluates is known in the meantime and afterwards."""
     pool = new_pool(rs.Function(lambda x: 2 * x, outputs=["y"]))
     pool.submit(points(range(40)))
     found = gather(pool, 40)
     assert all(found[i] == (Status.OK, 2.0 * i, 1) for i in range(40))
+    assert pool.crew()["waiting"]
+    assert set(pool.crew()) <= {"waiting", "starting"}
+    pool.submit(points(range(40, 60)))
+    assert pool.crew()["working"]
 
 
 def test_blocks_of_a_vectorised_function(new_pool: Callable[..., Any]) -> None:
