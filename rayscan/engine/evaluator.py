@@ -87,6 +87,7 @@ class Evaluator:
         if self.tool.vectorized:
             yield self._block(points)
             return
+        self.tool.hasten(points.limits)
         first, since, outcomes, times = 0, 0.0, list[Outcome](), list[tuple[float, float]]()
         for row in range(len(points)):
             # Durations by a clock that nobody sets back.

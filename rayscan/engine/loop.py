@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rayscan.engine.learner import Learner, Lesson
 from rayscan.engine.ledger import Ledger, chosen
 from rayscan.engine.pace import Pace
+from rayscan.engine.patience import Patience
 from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder
 from rayscan.engine.survey import Survey
@@ -59,7 +60,7 @@ class Loop:
     def __init__(self, options: ScanOptions, ledger: Ledger, learner: Learner, pool: Pool, recorder: Recorder) -> None:
         self._options, self._ledger, self._learner = options, ledger, learner
         self._pool, self._recorder = pool, recorder
-        self._pace = Pace(pool.size)
+        self._pace, self._patience = Pace(pool.size), Patience()
         self._ready, self._cursor = recorder.ready, recorder.cursor
         self._lesson: Lesson | None = None
         self._hungry_since: float | None = None
@@ -141,7 +142,8 @@ class Loop:
             self._state = "failed"
             raise
         self._save_at_last()
-        self._state = f"done: {reason}"
+        left = len(self._recorder.again) if self._patience.lost else 0
+        self._state = f"done: {reason}" + (f", {left} that hang left to the next session" if left else "")
         progress = self.progress()
         self._recorder.publish(progress, now=True)
         return progress
@@ -199,10 +201,19 @@ class Loop:
         """Finish what is under way; who is in a hurry leaves the rest, issued, to the next session."""
         self._state = self._phase = "draining"
         self._hurry = None
-        while not self._in_a_hurry() and (self._ledger.under_way or not self._recorder.flush()):
+        ends = time.monotonic() + self._patience.longest
+        while not self._in_a_hurry():
+            if self._stop is None and not self._late():
+                self._try_again(self._pool.room())
+            if not self._ledger.under_way and self._recorder.flush():
+                break
             self._collect()
-            self._pool.rest()
+            if not self._patience.waiting:
+                self._pool.rest()
             self._tend()
+            if self._patience.only_second_tries(self._ledger.under_way) and time.monotonic() > ends:
+                # What took too long once may go on for ever.
+                break
 
     def _save_at_last(self) -> None:
         """Leave everything durable. A disk that refuses for now is waited for, unless the user is in a hurry."""
@@ -219,6 +230,7 @@ class Loop:
         return self._stop == "now" or late or self._job_ends_in(0.0)
 
     def _give_up_rest(self) -> None:
+        self._recorder.again.extend(self._patience.give_up())
         if self._ledger.under_way:
             self._pool.abandon()
             self._recorder.again.extend(self._ledger.give_back())
@@ -364,6 +376,9 @@ class Loop:
             self._pool.submit(self._ledger.issue(proposals, point_id, attempt=2))
             self._pace.began()
             room -= len(proposals)
+        if room > 0 and self._patience.waiting:
+            self._try_again(self._patience.second_tries(time.monotonic() - self._started, self._pool.size))
+            room = self._pool.room()
         n = 0 if self._cramped else min(room, self._issuable(), self._left())
         if n <= 0 or self._ready is None:
             return
@@ -376,10 +391,18 @@ class Loop:
             self._send(batch)
 
     def _send(self, batch: Proposals) -> None:
-        points = self._ledger.issue(batch)
+        # Which points are put off depends on the machine's load, and the points of a deterministic scan must not.
+        limits = {} if self._options.deterministic else self._patience.limits()
+        points = replace(self._ledger.issue(batch), limits=limits)
         self._recorder.issued(points.point_id, batch)
+        self._patience.sent(points.point_id, limits)
         self._pool.submit(points)
         self._pace.began()
+
+    def _try_again(self, count: int) -> None:
+        """Issue points that were put off once more, with the programs' own limits."""
+        for _ in range(min(count, len(self._patience.waiting))):
+            self._pool.submit(self._ledger.issue(*self._patience.next(), attempt=2))
 
     def _replay(self, one: Proposals) -> None:
         """Take a point's row from the interrupted session of a deterministic scan, or evaluate it if it has none."""
@@ -395,7 +418,7 @@ class Loop:
         collected: list[Outcomes] = []
         with self._interruptible():
             collected = self._pool.collect(TICK if self._ledger.under_way else IDLE)
-        for outcomes in filter(len, map(self._put_back, collected)):
+        for outcomes in filter(len, map(self._put_off, filter(len, map(self._put_back, collected)))):
             self._recorder.record(self._ledger.close(outcomes))
             self._pace.came_back(outcomes)
             failed = np.isin(outcomes.status, (Status.TOOL_ERROR, Status.POISON))
@@ -416,6 +439,16 @@ class Loop:
             self._cramped = outcomes.message[int(np.flatnonzero(lost)[0])]
             self._recorder.note(f"paused: {self._cramped}")
         return chosen(outcomes, ~lost)
+
+    def _put_off(self, outcomes: Outcomes) -> Outcomes:
+        """Keep points that take suspiciously long for later, and return the outcomes of the others."""
+        hung = self._patience.hung(outcomes)
+        if not hung.any():
+            return outcomes
+        for row in np.flatnonzero(hung).tolist():
+            self._recorder.note(f"point {outcomes.point_id[row]} is put off: {outcomes.message[row]}")
+        self._patience.waiting.extend(self._ledger.give_back(outcomes.point_id[hung]))
+        return chosen(outcomes, ~hung)
 
     def _judge(self) -> None:
         """Stop when too many recent points failed for technical reasons."""

@@ -11,6 +11,7 @@ import heapq
 import math
 import time
 from collections import Counter, deque
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -310,7 +311,7 @@ class RayPool:
             return
         self.lost += len(points)
         if suspect:
-            self._suspects.append(Points(points.point_id, points.x, points.attempt + np.int32(1)))
+            self._suspects.append(replace(points, attempt=points.attempt + np.int32(1)))
         else:
             self._fresh.appendleft(points)
 

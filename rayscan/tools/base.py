@@ -172,6 +172,10 @@ class Tool(abc.ABC):
         """Return how parameters and observables are written in figures, as far as the tool knows."""
         return {}
 
+    def hasten(self, limits: Mapping[str, float]) -> None:  # noqa: ARG002 - for tools that can end what they run
+        """Allow programs, by their names, only so many seconds a point from now on; those without a limit their own."""
+        return
+
     def open(self, scratch: Path) -> None:
         """Load what is needed for many points. Called once in each evaluator, with a directory of its own."""
 
@@ -228,17 +232,20 @@ class Points:
         Physical values, in the order of the space's names.
     attempt : ndarray of int32, shape (n,)
         1 the first time, one more after each evaluator that died on it.
+    limits : dict of str to float
+        Seconds that programs may take, by their names, where that is less than their own limit.
     """
 
     point_id: NDArray[np.int64]
     x: Array
     attempt: NDArray[np.int32]
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.point_id)
 
     def __getitem__(self, rows: slice | NDArray[Any]) -> Points:
-        return Points(self.point_id[rows], self.x[rows], self.attempt[rows])
+        return Points(self.point_id[rows], self.x[rows], self.attempt[rows], self.limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,10 @@ class Chain(Tool):
     def symbols(self) -> dict[str, Symbol]:
         return {name: symbol for stage in reversed(self.stages) for name, symbol in stage.symbols().items()}
 
+    def hasten(self, limits: Mapping[str, float]) -> None:
+        for stage in self.stages:
+            stage.hasten(limits)
+
     def open(self, scratch: Path) -> None:
         for number, stage in enumerate(self.stages):
             place = Path(scratch) / f"stage-{number}"

@@ -59,8 +59,9 @@ class Command(Tool):
         The file in the point's directory (or ``{input}``) that the last command reads as standard input.
     env : mapping of str to str, optional
         Environment variables beside the standard ones.
-    timeout : float, optional
-        Seconds for all commands of a point together.
+    timeout : float or "auto"
+        Seconds for all commands of a point together. By default a scan learns what is usual: a point that takes many
+        times as long as the slowest so far is put off, and tried again later with the limit of `limits`.
     limits : Limits, optional
         CPU, memory, file size and captured output.
     success : Success or mapping, optional
@@ -104,7 +105,7 @@ class Command(Tool):
         output: str | None = None,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: float | Literal["auto"] = "auto",
         limits: Limits | None = None,
         success: Success | Mapping[str, Any] | None = None,
         private: Mapping[str, str | Path] | None = None,
@@ -126,7 +127,9 @@ class Command(Tool):
         self.stdin = next(iter(self.files), None) if stdin == "{input}" else stdin
         self.env = dict(env or {})
         self.limits = limits or Limits()
-        if timeout is not None:
+        self._strict = timeout != "auto"
+        self._hurry: float | None = None
+        if timeout != "auto":
             self.limits = dataclasses.replace(self.limits, timeout=timeout)
         self.success = as_success(success, self._default_success())
         self.private = {key: absolute(path, base) for key, path in (private or {}).items()}
@@ -147,7 +150,8 @@ class Command(Tool):
     @property
     def timeout(self) -> float | None:
         """Seconds for all commands of a point together."""
-        return self.limits.timeout
+        limits = [limit for limit in (self.limits.timeout, self._hurry) if limit is not None]
+        return min(limits, default=None)
 
     @functools.cached_property
     def needs(self) -> frozenset[str]:
@@ -235,6 +239,9 @@ class Command(Tool):
         written = (file.write.items() for file in self.files.values() if isinstance(file, SLHAFile))
         read = ((name, reader.parsed) for name, reader in self.read.items() if isinstance(reader, SLHAEntry))
         return {name: symbol(address) for name, address in (*itertools.chain(*written), *read)}
+
+    def hasten(self, limits: Mapping[str, float]) -> None:
+        self._hurry = None if self._strict else limits.get(self.name)
 
     def open(self, scratch: Path) -> None:
         for key, source in self.private.items():

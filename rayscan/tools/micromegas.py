@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rayscan.errors import ConfigError, did_you_mean
 from rayscan.sandbox.limits import Limits
@@ -95,8 +95,9 @@ class MicrOMEGAs(Command):
         Instead of both, the file in the point's directory that an earlier stage wrote, such as ``SPheno.spc``.
     processors : int
         ``nParProc``: how many processors it may use for compiling and computing.
-    timeout : float
-        Seconds. A point that opens a new process makes micrOMEGAs compile, which can take minutes.
+    timeout : float or "auto"
+        Seconds; by default learned, and 1800 at most, as in `Command`. A point that opens a new process makes
+        micrOMEGAs compile, which can take minutes.
     warm_up_timeout : float
         Seconds for the first point, on which everything is compiled before the pool starts.
     limits, env, keep, keep_files, unused, name, base
@@ -129,7 +130,7 @@ class MicrOMEGAs(Command):
         card: str | Path | None = None,
         spectrum: str | None = None,
         processors: int = 1,
-        timeout: float | None = None,
+        timeout: float | Literal["auto"] = "auto",
         warm_up_timeout: float = 3600.0,
         limits: Limits | None = None,
         env: Mapping[str, str] | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rayscan.errors import ConfigError
 from rayscan.sandbox.limits import Limits
@@ -69,8 +69,8 @@ class SPheno(Command):
         Entries to set in the card for every point, such as ``{"SPhenoInput 11": 0}``.
     add : bool
         Whether entries that the card lacks are added to it.
-    timeout : float
-        Seconds.
+    timeout : float or "auto"
+        Seconds; by default learned, and 300 at most. See `Command`.
     forbid : sequence of int
         SPINFO entries that make a point unphysical.
     forbid_messages : sequence of str
@@ -110,7 +110,7 @@ class SPheno(Command):
         model: str | None = None,
         fixed: Mapping[str, float] | None = None,
         add: bool = False,
-        timeout: float | None = None,
+        timeout: float | Literal["auto"] = "auto",
         forbid: Sequence[int] = (4,),
         forbid_messages: Sequence[str] = (),
         keep: Keep = "valid",

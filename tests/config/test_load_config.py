@@ -147,7 +147,7 @@ def test_limits_of_a_program_become_limits(tmp_path: Path) -> None:
         ('twice = "2 * mh"', 'twice = "2 * mh^2"', "write a power as **"),
         ('kind = "command"', 'kind = "comand"', "tool.kind: expected one of"),
         ("timeout = 30", "timeuot = 30", "tool: unknown key 'timeuot'; did you mean 'timeout'?"),
-        ("timeout = 30", 'timeout = "30 s"', "tool.timeout: expected a number, got '30 s'"),
+        ("timeout = 30", 'timeout = "30 s"', "tool.timeout: expected a number or 'auto', got '30 s'"),
         ("memory_bytes", "memory_byte", "tool.limits: unknown key 'memory_byte'; did you mean 'memory_bytes'?"),
         ("{ regex = ", "{ regx = ", "tool: observable 'mh'"),
         ("K = 50", "K = 50.5", "scan.K: expected a whole number, got 50.5"),

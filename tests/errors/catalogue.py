@@ -183,7 +183,7 @@ case(
 )(load(("timeout = 60", "timeuot = 60")))  # fmt: skip
 case(
     FILE, "A value of the wrong type", "Numbers stand without quotes; times of a program are in seconds.",
-    ("scan.toml: tool.timeout: expected a number, got '60 s'",),
+    ("scan.toml: tool.timeout: expected a number or 'auto', got '60 s'",),
 )(load(("timeout = 60", 'timeout = "60 s"')))  # fmt: skip
 case(
     FILE, "A required key is missing", "Add it; `rayscan explain tool` shows every key with its meaning.",
