@@ -115,6 +115,7 @@ class Crew:
         self._bounds, self._make = bounds, make
         self._next_index = 0
         self._resting = False
+        self._bad: tuple[str, ...] = ()
         self.follow(now=True)
 
     @property
@@ -125,8 +126,7 @@ class Crew:
     @property
     def misplaced(self) -> list[Seat]:
         """Those at work on a node that turned out bad after they had got there."""
-        bad = self.watch.bad
-        return [seat for seat in self.seats if seat.node in bad]
+        return [seat for seat in self.seats if seat.node in self._bad]
 
     def follow(self, *, now: bool = False) -> None:
         """Have as many seats as the nodes that are there have room for, and fill those that are empty.
@@ -136,8 +136,13 @@ class Crew:
         ClusterError
             The tool works on no node.
         """
-        self.watch.look(now=now)
-        good = self.watch.good
+        if self.watch.look(now=now):
+            self._arrange()
+        if not self._resting:
+            self._fill()
+
+    def _arrange(self) -> None:
+        good, self._bad = self.watch.good, self.watch.bad
         if not good and self.watch.settled:
             reasons = "\n  ".join(f"{one.name}: {one.complaint}" for one in self.watch.reports.values())
             msg = f"no node can run the tool:\n  {reasons}\nmend it there, and start again: the scan resumes"
@@ -148,7 +153,6 @@ class Crew:
                 self.seats.append(Seat(self._next_index))
                 self._next_index += 1
             self._shrink()
-            self._fill()
 
     def _shrink(self) -> None:
         """Give up seats beyond those wanted that nobody works at: first the empty ones, then those that wait."""
@@ -164,7 +168,7 @@ class Crew:
         self.seats.remove(seat)
 
     def _fill(self) -> None:
-        now, bad = time.monotonic(), self.watch.bad
+        now, bad = time.monotonic(), self._bad
         for seat in self.seats:
             if seat.ready is not None and seat.avoids != bad:
                 # It may be waiting for room on a node that is good again, or be about to get onto a bad one.

@@ -99,10 +99,10 @@ class NodeWatch:
         """Whether every node has been checked."""
         return bool(self._nodes) and all(one in self.reports for one in self._nodes)
 
-    def look(self, *, now: bool = False) -> None:
-        """Look who is there, if it is time."""
+    def look(self, *, now: bool = False) -> bool:
+        """Look who is there, if it is time; return whether it was."""
         if not now and time.monotonic() - self._looked < LOOK_EVERY:
-            return
+            return False
         self._looked = time.monotonic()
         self._list_nodes()
         for one, node in self._nodes.items():
@@ -112,6 +112,7 @@ class NodeWatch:
                 self._visit(node)
         for one in list(self._visits):
             self._hear(one)
+        return True
 
     def close(self) -> None:
         """End the inspections that are under way."""

@@ -159,7 +159,7 @@ class RayPool:
         return min(max(DEPTH, 1 + ahead), MOST_DEPTH)
 
     def _chunk(self) -> int:
-        return int(np.clip(CHUNK_SECONDS / self._seconds_per_point, 1, MAX_CHUNK))
+        return min(max(1, int(CHUNK_SECONDS / self._seconds_per_point)), MAX_CHUNK)
 
     def _dispatch(self) -> None:
         """Hand chunks to evaluators, the least burdened first; suspects travel alone."""
@@ -171,9 +171,11 @@ class RayPool:
         takers = [seat for seat in self._crew.seats if seat.takes(depth, alone=False) and seat.index not in kept_free]
         heap = [(len(seat.claims), seat.index, seat) for seat in takers]
         heapq.heapify(heap)
+        # Also those that are just starting; who has enough gets none of it.
+        sharers = sum(len(seat.claims) < depth for seat in self._crew.seats)
         while self._fresh and heap:
             seat = heapq.heappop(heap)[2]
-            self._send(seat, self._take(), alone=False)
+            self._send(seat, self._take(sharers), alone=False)
             if seat.takes(depth, alone=False):
                 heapq.heappush(heap, (len(seat.claims), seat.index, seat))
 
@@ -194,11 +196,11 @@ class RayPool:
         stream = seat.actor.evaluate.options(num_returns="streaming").remote(points)
         seat.claims.append(Claim(points, stream, time.monotonic(), alone))
 
-    def _take(self) -> Points:
-        """Take a chunk from the queue, leaving the others an equal share of what is there."""
+    def _take(self, sharers: int) -> Points:
+        """Take a chunk from the queue, leaving the others that need some an equal share of what is there."""
         points = self._fresh.popleft()
         waiting = len(points) + sum(len(more) for more in self._fresh)
-        size = max(1, min(self._chunk(), -(-waiting // max(self.wanted, 1))))
+        size = max(1, min(self._chunk(), -(-waiting // max(sharers, 1))))
         if len(points) > size:
             self._fresh.appendleft(points[size:])
         return points[:size]
