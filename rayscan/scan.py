@@ -230,7 +230,7 @@ class Scan:
         volume_error : float, optional
             The relative standard error of `ScanResult.volume`, in (0, 1).
         progress : bool or callable
-            A line on the terminal, nothing, or a function of `Progress`.
+            A line on the terminal or bars under the cell of a notebook, nothing, or a function of `Progress`.
 
         Returns
         -------

@@ -39,14 +39,18 @@ Run = Callable[..., list[tuple[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def kernel() -> Iterator[Any]:
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A kernel as a notebook server starts it."""
     if not KERNEL:
         pytest.skip("ipykernel or jupyter_client is missing: no scan was run in a notebook")
     from jupyter_client.manager import KernelManager
 
+    home = tmp_path_factory.mktemp("jupyter")
+    places = pytest.MonkeyPatch()
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        places.setenv(name, str(home))
+    manager = KernelManager(kernel_name="python3", connection_file=str(home / "kernel.json"))
     # Of this Python, whatever kernels a user has installed.
-    manager = KernelManager(kernel_name="python3", transport="ipc" if sys.platform != "win32" else "tcp")
     manager.kernel_spec.argv[0] = sys.executable
     manager.start_kernel()
     client = manager.client()
@@ -71,7 +75,8 @@ def kernel() -> Iterator[Any]:
 
     yield run
     client.stop_channels()
-    manager.shutdown_kernel()
+    manager.shutdown_kernel(now=True)
+    places.undo()
 
 
 def of_kind(outputs: list[tuple[str, Any]], *kinds: str) -> list[Any]:
