@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from rayscan.learn.data import Proposals
 from rayscan.tools.base import Outcomes, Stage, Status
 
-ENOUGH = 20
-"""Points that a program has to have finished before anything is known of it."""
-TIMES, LEAST = 10.0, 3.0
-"""A program may take so many times as long as the slowest that finished, and at least so many seconds."""
+FEW, ENOUGH = 5, 20
+"""Points that a program has to have finished before anything is known of it, and before it is known well."""
+TIMES, LEAST = 8.0, 2.0
+"""A program may take so many times as long as the slowest that finished, more while few have, and at least so many
+seconds."""
 RARE = 0.05
 """The share of points put off above which it is not they that are odd, but the limit."""
 SHARE = 0.05
@@ -53,7 +54,9 @@ class Patience:
         if self._put_off > RARE * (self._points + ENOUGH):
             return {}
         return {
-            name: max(TIMES * self._slowest[name], LEAST) for name, count in self._finished.items() if count >= ENOUGH
+            name: max(TIMES * max(1.0, ENOUGH / count) * self._slowest[name], LEAST)
+            for name, count in self._finished.items()
+            if count >= FEW
         }
 
     @property

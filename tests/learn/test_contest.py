@@ -64,15 +64,6 @@ def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest
         assert judged.driver == best
 
 
-def test_the_interpolation_is_as_unsure_as_it_was_wrong_about_what_it_proposed(judged: Contest) -> None:
-    """Errors at known points say too little: the population finds the places where the errors are large."""
-    judged.driver[:] = POINTS
-    judged.errors[POINTS] = np.full((contest.ENOUGH, 1), 3.0)
-    judged._judge()
-    assert judged.driver == [POINTS]
-    assert judged.width == 3.0
-
-
 def test_an_observable_that_proposals_were_wrong_about_wants_points() -> None:
     """What counts is on which side of the interval they fell, not by how much."""
     ladder = Ladder(Target(a=(0, 1), b=(0, 1)), ["a", "b"])

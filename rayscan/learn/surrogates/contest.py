@@ -252,12 +252,7 @@ class Contest:
     def _uncertainty(self, k: int) -> Array:
         """Return how far off a surrogate is now ``(q,)``, not when it last spoke."""
         if k == POINTS:
-            if len(self.errors[k]) < ENOUGH:
-                return self._guessed
-            # The population goes where points seem to be in target, and among those are all that only seem so: errors
-            # there are larger than those at points that are known.
-            before = np.quantile(self.errors[k], CORE, axis=0)
-            return np.where(before < UNKNOWN, np.maximum(before, self._guessed), self._guessed)
+            return self._guessed
         # The truth lies between the errors before and after the network learned these very points.
         before, after = self.errors[k], self._error(k, self._u, self._truth)
         return np.asarray(np.sqrt(np.quantile(before, CORE, axis=0) * np.quantile(after, CORE, axis=0)))
