@@ -47,7 +47,13 @@ class EvaluatorActor:
             # What the user's machine has, this node may lack.
             self._tool.check(self._parameters)
             self._evaluator = Evaluator(
-                self._tool, self._parameters, self._run_id, self._name, self._scratch, keep=self._keep
+                self._tool,
+                self._parameters,
+                self._run_id,
+                self._name,
+                self._scratch,
+                keep=self._keep,
+                remote=True,
             )
         except Exception as error:  # noqa: BLE001 - a user's tool may raise anything
             return str(error) if isinstance(error, RayscanError) else f"{type(error).__name__}: {error}"

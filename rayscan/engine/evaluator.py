@@ -43,6 +43,8 @@ class Evaluator:
         Whose output files the scan may keep. The others stay here: a spectrum a point would travel for nothing.
     verbose : bool
         Ask the tool for the details that ``rayscan check`` shows.
+    remote : bool
+        Whether it is a process of its own: a KeyboardInterrupt there is the tool's, not the user's.
     """
 
     def __init__(
@@ -55,7 +57,10 @@ class Evaluator:
         *,
         keep: str = "all",
         verbose: bool = False,
+        remote: bool = False,
     ) -> None:
+        # sys.exit() in a tool ends its point, not the evaluator.
+        self._caught = (Exception, SystemExit, KeyboardInterrupt) if remote else (Exception, SystemExit)
         if threading.current_thread() is threading.main_thread():
             # A host that ignores SIGCHLD would turn every exit code into 0.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -129,7 +134,7 @@ class Evaluator:
             with self._workshop.sandbox(int(points.point_id[row]), attempt, verbose=self._verbose) as sandbox:
                 try:
                     outcome = self.tool.evaluate(point, sandbox)
-                except Exception as error:  # noqa: BLE001 - whatever a user's tool raises is that point's row
+                except self._caught as error:  # whatever a user's tool raises is that point's row
                     outcome = Outcome(Status.TOOL_ERROR, message=_last_lines(error))
                 # Before the sandbox is removed, and with it perhaps what fills the disk.
                 return outcome, outcome.status == Status.TOOL_ERROR and self._is_cramped()
@@ -159,7 +164,7 @@ class Evaluator:
         try:
             values = np.asarray(self.tool.evaluate_many(points.x, self.parameters), dtype=np.float64)
             status = np.where(np.isnan(values).any(axis=1), Status.UNPHYSICAL, Status.OK).astype(np.int8)
-        except Exception as error:  # noqa: BLE001 - as above
+        except self._caught as error:  # as above
             if n > 1:
                 # One bad point must not take its whole block with it.
                 halves = [self._block(points[: n // 2]), self._block(points[n // 2 :])]

@@ -22,6 +22,9 @@ class Limits:
         Address space of each process (``RLIMIT_AS``).
     file_bytes : int or None
         Size of any one file that it writes (``RLIMIT_FSIZE``; ends it by ``SIGXFSZ``).
+    stack_bytes : int or None
+        Stack of each process (``RLIMIT_STACK``); None gives as much as the system allows, which Fortran programs with
+        large local arrays need.
     output_bytes : int or None
         How much of stdout and of stderr is kept. A program that prints more is not ended: its output loses the middle.
     grace : float
@@ -37,6 +40,7 @@ class Limits:
     cpu_seconds: int | None = None
     memory_bytes: int | None = None
     file_bytes: int | None = None
+    stack_bytes: int | None = None
     output_bytes: int | None = 16 * 2**20
     grace: float = 2.0
 

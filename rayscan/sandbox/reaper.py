@@ -210,6 +210,8 @@ def spawn(request: dict[str, Any], captured: list[int]) -> int:
     """Start the program in a session of its own; return its process id."""
     memory = request["memory"]
     soft = [(resource.RLIMIT_CPU, request["cpu"]), (resource.RLIMIT_FSIZE, request["file"])]
+    # As `ulimit -s` of a shell: the hard limit may be less than what is asked for, never more.
+    soft.append((resource.RLIMIT_STACK, request["stack"] or resource.getrlimit(resource.RLIMIT_STACK)[1]))
     if memory is not None and memory >= SMALLEST_OWN_MEMORY:
         soft.append((resource.RLIMIT_AS, memory))
     before = {which: resource.getrlimit(which) for which, limit in soft if limit is not None}
@@ -218,7 +220,8 @@ def spawn(request: dict[str, Any], captured: list[int]) -> int:
         for which, limit in soft:
             if limit is not None:
                 hard = before[which][1]
-                resource.setrlimit(which, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+                bounded = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+                resource.setrlimit(which, (bounded, hard))
         pid = os.posix_spawn(
             request["path"], request["command"], request["env"], setsid=True, setsigmask=[],
             setsigdef=DEFAULTS,

@@ -198,6 +198,7 @@ class Sandbox:
                 "cpu": _whole(limits.cpu_seconds),
                 "memory": _whole(limits.memory_bytes),
                 "file": _whole(limits.file_bytes),
+                "stack": _whole(limits.stack_bytes),
                 "cap": _whole(limits.output_bytes),
             }
         )

@@ -220,7 +220,7 @@ class Chain(Tool):
         try:
             warm = getattr(stage, "warm_up", None) if warm_up else None
             outcome: Outcome = warm(point, sandbox) if warm is not None else stage.evaluate(point, sandbox)
-        except Exception as error:  # noqa: BLE001 - a bug of one stage must not lose what the others found
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a bug of one stage must not lose what the others found
             message = f"stage {stage.name!r} raised {type(error).__name__}: {error}"
             outcome = Outcome(Status.TOOL_ERROR, message=clip(message))
         seconds = time.perf_counter() - started

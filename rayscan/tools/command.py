@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Keep = Literal["valid", "all", "never"]
 _RESERVED = ("input", "output", "directory")
 _LARGEST_KEPT = 2**30
+CRASHED = " (a data file that is missing, a stack that is too small? `rayscan check` shows the command to run by hand)"
 
 
 class Command(Tool):
@@ -364,7 +365,8 @@ class Command(Tool):
             )
         if run.signal is not None:
             status = Status.TIMEOUT if run.signal == signal.SIGXCPU else Status.TOOL_ERROR
-            return Verdict(status, _with_tail(f"{program} was ended by {run.ending}", outputs))
+            hint = CRASHED if run.signal == signal.SIGSEGV else ""
+            return Verdict(status, _with_tail(f"{program} was ended by {run.ending}{hint}", outputs))
         return self.refusal(outputs) or self._judge_exit(program, run.exit_code, outputs)
 
     def _judge_exit(self, program: str, code: int | None, outputs: Outputs) -> Verdict | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,25 @@ def test_only_files_that_may_be_kept_travel(tmp_path: Path, keep: str, sent: lis
         (Status.OK, "said so"),
         (Status.UNPHYSICAL, "said so"),
     ]
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt()", "ValueError('no')"])
+@pytest.mark.parametrize("chained", [False, True])
+def test_what_a_python_tool_raises_ends_its_point_and_not_the_evaluator(raised: str, chained: bool) -> None:
+    """Also sys.exit() and, in an evaluator of its own, KeyboardInterrupt: a row at once, and on with the next point."""
+
+    def f(x: float) -> dict[str, float]:
+        if x == 1:
+            raise eval(raised)
+        return {"y": x}
+
+    tool: rs.Tool = rs.Function(f, outputs=["y"])
+    evaluator = Evaluator(rs.Chain([tool]) if chained else tool, ["x"], "test", remote=True)
+    with contextlib.closing(evaluator):
+        points = Points(np.arange(3), np.array([[0.0], [1.0], [2.0]]), np.ones(3, dtype=np.int32))
+        found = list(itertools.chain.from_iterable(outcomes.split() for outcomes in evaluator.evaluate(points)))
+    assert [one.status[0] for one in found] == [Status.OK, Status.TOOL_ERROR, Status.OK]
+    assert raised.split("(")[0] in found[1].message[0]
 
 
 def test_scratch_may_be_given_relative_to_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

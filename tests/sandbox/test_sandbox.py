@@ -132,6 +132,19 @@ def test_limits_apply_to_the_program_and_not_to_the_next(sandbox: Sandbox) -> No
     assert sandbox.run([sys.executable, "-c", script]).stdout.read_text() == f"{[*free, 0]}\n"
 
 
+def test_programs_have_all_the_stack_there_is_unless_a_limit_is_given(sandbox: Sandbox) -> None:
+    """As after `ulimit -s unlimited`, which Fortran programs ask for; afterwards everything is as it was."""
+    script = "import resource as r; print(r.getrlimit(r.RLIMIT_STACK)[0])"
+    _, hard = before = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (2**22, hard))
+    try:
+        assert sandbox.run([sys.executable, "-c", script]).stdout.read_text() == f"{hard}\n"
+        limited = sandbox.run([sys.executable, "-c", script], limits=Limits(stack_bytes=2**23))
+        assert limited.stdout.read_text() == f"{2**23}\n"
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, before)
+
+
 def test_a_file_beyond_its_limit_is_stopped(sandbox: Sandbox) -> None:
     """A program that fills the disk fails once one file is at the limit."""
     done = sandbox.run(command("fill", str(2**24), "big"), limits=Limits(file_bytes=2**20))
