@@ -145,6 +145,13 @@ def test_only_unselected_points_have_a_density():
     assert (alone.ask(500, NONE).origin == Origin.UNIFORM).all()
 
 
+def test_a_proposal_that_the_method_does_not_have_is_refused():
+    """The default method has no candidates; what would be ignored is said."""
+    with pytest.raises(ConfigError, match="proposal = 'random' says where the candidates of a network come from"):
+        LearnOptions(proposal="random")
+    assert LearnOptions(proposal="random", selection="paper").proposal == "random"
+
+
 def test_pending_points_are_not_proposed_again():
     """What another proposer of the same seed has issued is skipped, to the last digit."""
     proposer, other = make(steps=20), make(steps=20)
