@@ -160,6 +160,7 @@ class Scan:
             max_tool_errors=max_tool_errors, scratch=scratch, drain=drain, labels=labels, units=units,
         )  # fmt: skip
         self.problem.check()
+        self.problem.check_keep(keep)
         self.problem.written(labels, units)
         if not isinstance(surrogate, str):
             from rayscan.learn.own_module import check_module

@@ -28,8 +28,7 @@ class LearnOptions:
         The network. A module of the user's maps ``(n, d)`` to ``(n,)`` or ``(n, 1)`` logits of being valid.
         ``"auto"`` leaves the choice to the method.
     proposal : {"vegas", "random"}
-        Where the candidates of a network come from: the map and the prior, or the prior alone. The default method has
-        none.
+        Where the candidates of a network come from: the map and the prior, or the prior alone.
     selection : {"default", "fast", "paper"}
         How points are chosen: to cover the valid region evenly; to collect valid points from the fewest evaluations,
         which crowds them where the surrogate is surest and leaves the rims and late-found parts thin (a biased sample,
@@ -135,8 +134,8 @@ class LearnOptions:
         _one_of("proposal", self.proposal, PROPOSALS)
         if self.proposal == "random" and self.automatic and self.selection != "paper":
             msg = (
-                "proposal = 'random' says where the candidates of a network come from, and the default method has none; "
-                "expected a network as surrogate (such as 'classifier'), selection = 'paper', or no proposal"
+                "proposal = 'random' says where the candidates of a network come from, and the default method has "
+                "none; expected a network as surrogate (such as 'classifier'), selection = 'paper', or no proposal"
             )
             raise ConfigError(msg)
         _one_of("selection", self.selection, SELECTIONS)

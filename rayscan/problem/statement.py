@@ -70,6 +70,17 @@ class Problem:
                 answer[kind][name] = text
         return answer
 
+    def check_keep(self, keep: str) -> None:
+        """Refuse files that a tool is told to keep of some points by a scan that keeps those of none."""
+        for tool in getattr(self.tool, "stages", (self.tool,)):
+            asked = getattr(tool, "keep", None)
+            if keep == "never" and asked in ("valid", "all"):
+                msg = (
+                    f"{tool.name}: keep = {asked!r} keeps nothing, for the scan's own keep is 'never'; expected keep = "
+                    f"{asked!r} of the scan (under [scan]), and none of the tool"
+                )
+                raise ConfigError(msg)
+
     def check(self) -> None:
         """Find every mistake that can be found before anything starts.
 

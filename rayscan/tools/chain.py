@@ -94,7 +94,7 @@ class Chain(Tool):
     @property
     def keep(self) -> Keep:
         """The most generous of the stages' policies."""
-        policies = {getattr(stage, "keep", "never") for stage in self.stages}
+        policies = {getattr(stage, "keep", "never") or "valid" for stage in self.stages}
         return "all" if "all" in policies else "valid" if "valid" in policies else "never"
 
     @property

@@ -72,10 +72,11 @@ class Command(Tool):
         (a MadGraph process directory). ``{name}`` in arguments, `env` and `cwd` is the copy's path.
     cwd : str, optional
         Where the commands run, such as ``{name}`` of a private directory; the point's directory by default.
-    keep : {"valid", "all", "never"}
-        Of which points `keep_files` are offered to the scan, whose own ``keep`` decides: those that ended ok, all,
-        or none.
+    keep : {"valid", "all", "never"}, optional
+        Of which points `keep_files` are offered to the scan, whose own ``keep`` decides: by default of those that ended
+        ok.
     keep_files : sequence of str
+        The files of a point that the scan may keep.
     unused : sequence of str
         Parameters that are deliberately given to no program, for example because others are derived from them.
     name : str, optional
@@ -111,7 +112,7 @@ class Command(Tool):
         success: Success | Mapping[str, Any] | None = None,
         private: Mapping[str, str | Path] | None = None,
         cwd: str | None = None,
-        keep: Keep = "valid",
+        keep: Keep | None = None,
         keep_files: Sequence[str] = (),
         unused: Sequence[str] = (),
         name: str | None = None,
@@ -135,7 +136,7 @@ class Command(Tool):
         self.success = as_success(success, self._default_success())
         self.private = {key: absolute(path, base) for key, path in (private or {}).items()}
         self.cwd = cwd
-        self.keep: Keep = keep
+        self.keep = keep
         self.keep_files = tuple(keep_files)
         self.unused = tuple(unused)
         self._copies: dict[str, str] = {}
@@ -184,7 +185,7 @@ class Command(Tool):
         if not self.read:
             msg = f"{self.name}: nothing is read; expected at least one observable in read="
             raise ConfigError(msg)
-        if self.keep not in ("valid", "all", "never"):
+        if self.keep not in (None, "valid", "all", "never"):
             msg = f"{self.name}: keep = {self.keep!r}; expected 'valid', 'all' or 'never'"
             raise ConfigError(msg)
         read_files = (getattr(reader, "file", None) for reader in self.read.values())
@@ -413,7 +414,8 @@ class Command(Tool):
         return list(dict.fromkeys(reader.file_or(self.output) for reader in readers))
 
     def _kept(self, status: Status, outputs: Outputs) -> dict[str, bytes]:
-        if self.keep == "never" or (self.keep == "valid" and status is not Status.OK):
+        policy = self.keep or "valid"
+        if policy == "never" or (policy == "valid" and status is not Status.OK):
             return {}
         kept = {}
         for name in self.keep_files:

@@ -134,7 +134,7 @@ class MicrOMEGAs(Command):
         warm_up_timeout: float = 3600.0,
         limits: Limits | None = None,
         env: Mapping[str, str] | None = None,
-        keep: Keep = "valid",
+        keep: Keep | None = None,
         keep_files: Sequence[str] = (),
         unused: Sequence[str] = (),
         name: str = "micrOMEGAs",

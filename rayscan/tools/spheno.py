@@ -76,11 +76,9 @@ class SPheno(Command):
     forbid_messages : sequence of str
         Regular expressions of ``Messages.out`` that make a point unphysical although there is a spectrum, such as
         ``\|mu\|\^2 < 0``. By default such messages are only kept with the row.
-    keep : {"valid", "all", "never"}
-        Of which points the spectrum is offered to the scan, whose own ``keep`` decides.
     keep_files : sequence of str
-        What is offered.
-    limits, env, unused, name, base
+        What the scan may keep of a point; of which ones is its ``keep``.
+    limits, env, keep, unused, name, base
         As for `Command`.
 
     Raises
@@ -113,7 +111,7 @@ class SPheno(Command):
         timeout: float | Literal["auto"] = "auto",
         forbid: Sequence[int] = (4,),
         forbid_messages: Sequence[str] = (),
-        keep: Keep = "valid",
+        keep: Keep | None = None,
         keep_files: Sequence[str] = (OUTPUT,),
         limits: Limits | None = None,
         env: Mapping[str, str] | None = None,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import rayscan as rs
 from rayscan.errors import ConfigError
 from rayscan.sandbox.limits import Limits
 from rayscan.testing.programs import command
@@ -389,3 +390,12 @@ def test_the_output_of_a_loud_program_is_bounded(evaluate: Evaluate, program: Pr
     outcome = evaluate(tool, look=lambda d: sizes.append((d / "prog.stdout").stat().st_size))
     assert outcome.observables == {"y": 5.0}
     assert sizes[0] < 200_000
+
+
+def test_files_that_a_scan_would_keep_of_no_point_are_not_asked_for(tmp_path: Path) -> None:
+    """The scan's switch decides; a tool that is told otherwise is refused with a word on where it belongs."""
+    tool = Command(["cat", "{input}"], files={"in": "y = {x}\n"}, read={"y": "key:y"}, keep="valid", keep_files=["in"])
+    with pytest.raises(ConfigError, match=r"keep = 'valid' keeps nothing.*under \[scan\]"):
+        rs.Scan(rs.Space(x=(0, 1)), tool, rs.Target(y=(0, 1)), tmp_path / "run")
+    rs.Scan(rs.Space(x=(0, 1)), tool, rs.Target(y=(0, 1)), tmp_path / "run", keep="all")
+    assert not (tmp_path / "run").exists()
