@@ -22,6 +22,7 @@ from rayscan.errors import FailureRateError, StoreError
 from rayscan.learn.data import Proposals
 from rayscan.options import ScanOptions
 from rayscan.progress import JOB_OVER, Goal, Progress
+from rayscan.store.run_directory import PUT_OFF
 from rayscan.tools.base import Outcomes, Status
 
 TICK = 0.1
@@ -445,9 +446,16 @@ class Loop:
         hung = self._patience.hung(outcomes)
         if not hung.any():
             return outcomes
-        for row in np.flatnonzero(hung).tolist():
-            self._recorder.note(f"point {outcomes.point_id[row]} is put off: {outcomes.message[row]}")
-        self._patience.waiting.extend(self._ledger.give_back(outcomes.point_id[hung]))
+        given = self._ledger.give_back(outcomes.point_id[hung])
+        self._patience.waiting.extend(given)
+        space = self._ledger.problem.space
+        for row, (proposals, _) in zip(np.flatnonzero(hung).tolist(), given, strict=True):
+            point = dict(zip(space.names, space.to_physical(proposals.u)[0].tolist(), strict=True))
+            by_hand = " ".join(f"--point {name}={point[name]:.10g}" for name in space.free)
+            self._recorder.note(
+                f"{PUT_OFF} {outcomes.ended[row] - outcomes.started[row]:.2f} s: point {outcomes.point_id[row]} "
+                f"({outcomes.message[row]}); by hand: rayscan check scan.toml {by_hand}"
+            )
         return chosen(outcomes, ~hung)
 
     def _judge(self) -> None:

@@ -20,7 +20,7 @@ from rayscan.results.failures import Failures
 from rayscan.results.profile import best_point
 from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
 from rayscan.store.reader import read_table
-from rayscan.store.run_directory import RunDirectory
+from rayscan.store.run_directory import PUT_OFF, RunDirectory
 from rayscan.tools.base import Status
 
 MILESTONES = (10, 100, 1000, 10_000)
@@ -161,7 +161,18 @@ class Report:
         if use is not None:
             rows.append(["evaluators", f"{use.evaluators}"])
             rows.append(["evaluators busy", f"{use.busy:.1%} between first and last issue ({_duration(use.span)})"])
+        hung = [line.removeprefix(PUT_OFF).split(" s: ", 1) for line in self._log() if line.startswith(PUT_OFF)]
+        if hung:
+            lost = sum(float(seconds) for seconds, _ in hung)
+            share = lost / (lost + float(took.sum()))
+            rows.append(
+                ["lost to points that hang", f"{_duration(lost)} of {len(hung)}, {share:.0%} of all evaluation"]
+            )
+            rows.append(["one of them", hung[0][1]])
         return Section("Time", rows)
+
+    def _log(self) -> list[str]:
+        return self.run.log_lines() if self.run else []
 
     def _pool_size(self) -> int | None:
         details = self.run.details if self.run else {}

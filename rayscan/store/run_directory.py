@@ -30,6 +30,8 @@ _LEFTOVERS = ("points-*", "issued-*", ".clock-*", f"{CHECKPOINT}/state*")
 _ENTRIES = {
     "description": dict, "details": dict, "fingerprint": str, "versions": dict, "created": str, "schema": dict,
 }  # fmt: skip
+PUT_OFF = "put off after"
+"""How a line of the log begins that tells of a point that took too long, with seconds, point and command behind it."""
 PACKAGES = ("numpy", "pyarrow", "ray", "torch", "vegas")
 
 
@@ -117,6 +119,14 @@ class RunDirectory:
                 "or choose another directory"
             )
             raise ResumeMismatchError(msg)
+
+    def log_lines(self) -> list[str]:
+        """Return the lines of the run's log without their times, none where there is no log."""
+        try:
+            text = read_plain(self.path / LOG).decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [line.split(" ", 2)[-1] for line in text.splitlines()]
 
     def log(self, text: str) -> None:
         """Add a line with the time to the run's log. A disk that refuses it is no reason to stop."""

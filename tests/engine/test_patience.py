@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,11 @@ def test_a_slow_point_is_neither_waited_for_nor_lost_nor_mislabelled(hanging: Ca
     with hanging(1.0) as scan:
         first = scan.run(evaluations=64, progress=False).table
         assert "that hang left to the next session" in scan.progress().state
+        said = " ".join(scan.result().report().split())
         table = scan.run(evaluations=64, progress=False).table
     assert 32 < len(first) < len(table) == 64
+    assert re.search(r"lost to points that hang +[\d.]+ m?s of \d+, \d+% of all evaluation", said)
+    assert re.search(r"by hand: rayscan check scan.toml --point x=0.\d?7", said)
     assert set(table["status"].to_pylist()) == {"ok"}
     slow, x = table["attempt"].to_numpy() == 2, table["x"].to_numpy()
     assert slow.sum() >= 64 - len(first)
