@@ -238,7 +238,8 @@ class Command(Tool):
         }
 
     def symbols(self) -> dict[str, Symbol]:
-        written = (file.write.items() for file in self.files.values() if isinstance(file, SLHAFile))
+        # Of a parameter that is written to several entries the first says what it is.
+        written = (reversed(file.write) for file in self.files.values() if isinstance(file, SLHAFile))
         read = ((name, reader.parsed) for name, reader in self.read.items() if isinstance(reader, SLHAEntry))
         return {name: symbol(address) for name, address in (*itertools.chain(*written), *read)}
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import abc
 import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rayscan.errors import ConfigError
 from rayscan.plain_file import read_plain
+
+Place = TypeVar("Place", bound=str | Sequence[str])
+"""Where a parameter is written, or several such places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,10 @@ def absolute(path: str | Path, base: str | Path | None = None) -> Path:
     return expanded if expanded.is_absolute() else Path(base or ".").expanduser().absolute() / expanded
 
 
-def as_write(source: str, write: Mapping[str, str], what: str) -> dict[str, str]:
-    """Return a copy of `write` (parameter to place); ConfigError when it is empty or a place is no text."""
-    if not write or not all(str(value).strip() for value in write.values()):
+def as_write(source: str, write: Mapping[str, Place], what: str) -> dict[str, Place]:
+    """Return a copy of `write` (parameter to place or places); ConfigError when it is empty or a place is no text."""
+    places = [place for value in write.values() for place in ([value] if isinstance(value, str) else value or [""])]
+    if not write or not all(isinstance(place, str) and place.strip() for place in places):
         msg = f"{source}: write = {dict(write)!r}; expected {what} for at least one parameter"
         raise ConfigError(msg)
     return dict(write)

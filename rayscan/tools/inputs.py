@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,8 @@ class SLHAFile(TemplateFile):
     Parameters
     ----------
     card : path-like
-    write : mapping of str to str
-        Parameter to address, such as ``"MINPAR 1"`` or ``"MSQ2IN 3 3"``.
+    write : mapping of str to str or sequence of str
+        Parameter to address, such as ``"MINPAR 1"`` or ``"MSQ2IN 3 3"``, or to several: ``["EXTPAR 31", "EXTPAR 32"]``.
     fixed : mapping of str to float, optional
         Address to value: switches to set in the card for this scan.
     add : bool
@@ -125,7 +125,7 @@ class SLHAFile(TemplateFile):
     def __init__(
         self,
         card: str | Path,
-        write: Mapping[str, str],
+        write: Mapping[str, str | Sequence[str]],
         *,
         fixed: Mapping[str, float] | None = None,
         add: bool = False,
@@ -134,18 +134,20 @@ class SLHAFile(TemplateFile):
         self.text, self.source = read_template(card, base)
         self.card = Card.parse(self.text)
         self.add = add
-        self.write = {
-            p: parse_address(a, f"parameter {p!r}") for p, a in as_write(self.source, write, "an address").items()
-        }
+        self.write = [
+            (parameter, parse_address(address, f"parameter {parameter!r}"))
+            for parameter, given in as_write(self.source, write, "an address").items()
+            for address in ([given] if isinstance(given, str) else given)
+        ]
         self.fixed = {parse_address(a, f"{self.source}: fixed entry"): value for a, value in (fixed or {}).items()}
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        return tuple(self.write)
+        return tuple(dict.fromkeys(parameter for parameter, _ in self.write))
 
     def check(self) -> None:
         by_address: dict[Address, str] = {}
-        for parameter, address in [*self.write.items(), *((f"fixed entry {a}", a) for a in self.fixed)]:
+        for parameter, address in [*self.write, *((f"fixed entry {a}", a) for a in self.fixed)]:
             if address in by_address:
                 msg = (
                     f"{self.source}: {by_address[address]!r} and {parameter!r} are both written to {address}; "
@@ -155,8 +157,8 @@ class SLHAFile(TemplateFile):
             by_address[address] = parameter
         try:
             if not self.add:
-                self.card.require([*self.write.values(), *self.fixed])
-            rendered = self.card.render(self._values(dict.fromkeys(self.write, 1.0)), add=self.add)
+                self.card.require([*(address for _, address in self.write), *self.fixed])
+            rendered = self.card.render(self._values(dict.fromkeys(self.parameters, 1.0)), add=self.add)
         except SLHAError as error:
             msg = f"{self.source}: {error}"
             raise ConfigError(msg) from None
@@ -167,7 +169,7 @@ class SLHAFile(TemplateFile):
                 raise ConfigError(msg)
 
     def _values(self, point: Mapping[str, float]) -> dict[Address, float]:
-        return {**self.fixed, **{address: float(point[parameter]) for parameter, address in self.write.items()}}
+        return {**self.fixed, **{address: float(point[parameter]) for parameter, address in self.write}}
 
     def render(self, point: Mapping[str, float]) -> str:
         return self.card.render(self._values(point), add=self.add)
@@ -175,9 +177,9 @@ class SLHAFile(TemplateFile):
     def changes(self, point: Mapping[str, float]) -> list[Change]:
         after = Card.parse(self.render(point))
         lines = {entry.address: entry.line for entry in after.entries()}
-        names = {address: parameter for parameter, address in self.write.items()}
+        names = {address: parameter for parameter, address in self.write}
         changes = []
-        for address in [*self.write.values(), *self.fixed]:
+        for address in [*names, *self.fixed]:
             old = _text_at(self.card, address)
             changes.append(
                 Change(names.get(address, ""), str(address), lines.get(address, 0), old, _text_at(after, address))
@@ -185,9 +187,10 @@ class SLHAFile(TemplateFile):
         return changes
 
     def describe(self) -> dict[str, Any]:
+        places = {p: [str(address) for name, address in self.write if name == p] for p in self.parameters}
         return {
             **super().describe(),
-            "write": {parameter: str(address) for parameter, address in self.write.items()},
+            "write": {p: addresses if len(addresses) > 1 else addresses[0] for p, addresses in places.items()},
             "fixed": {str(address): value for address, value in self.fixed.items()},
             "add": self.add,
         }

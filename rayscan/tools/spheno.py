@@ -58,7 +58,7 @@ class SPheno(Command):
     card : path-like or InputFile
         The SLHA input card. It is read once and never written to. With ``{name}`` placeholders, `write` may be left
         out.
-    write : mapping of str to str
+    write : mapping of str to str or sequence of str
         Parameter to SLHA address in the card, such as ``{"m0": "MINPAR 1", "mq33": "MSQ2IN 3 3"}``.
     read : mapping of str to str or Reader
         Observable to SLHA address in the spectrum, such as ``{"mh": "MASS 25", "br": "DECAY 25 -> 5 -5"}``; a mapping
@@ -104,7 +104,7 @@ class SPheno(Command):
         card: str | Path | InputFile,
         *,
         read: Mapping[str, Any],
-        write: Mapping[str, str] | None = None,
+        write: Mapping[str, str | Sequence[str]] | None = None,
         model: str | None = None,
         fixed: Mapping[str, float] | None = None,
         add: bool = False,
@@ -295,7 +295,7 @@ def _model_of(program: Sequence[str]) -> str | None:
 
 def _card(
     card: str | Path | InputFile,
-    write: Mapping[str, str] | None,
+    write: Mapping[str, str | Sequence[str]] | None,
     fixed: Mapping[str, float] | None,
     *,
     add: bool,

@@ -285,3 +285,20 @@ def test_a_wrong_table_is_refused_in_words(card: Path, spec: object, message: st
     """Unknown keys are errors with a suggestion."""
     with pytest.raises(ConfigError, match=message):
         as_input("LesHouches.in", spec, base=card.parent)
+
+
+def test_a_parameter_may_be_written_to_several_entries(tmp_path: Path) -> None:
+    """Masses of two generations are one number; each entry has it, and none is written by two parameters."""
+    card = tmp_path / "card"
+    card.write_text("Block EXTPAR\n 31 1.0 # first\n 32 2.0 # second\n 33 3.0\n", encoding="utf-8")
+    file = SLHAFile(str(card), {"mL12": ["EXTPAR 31", "EXTPAR 32"], "mL3": "EXTPAR 33"})
+    file.check()
+    places = [Address.parse(f"EXTPAR {number}") for number in (31, 32, 33)]
+    written = read_values(file.render({"mL12": 700.0, "mL3": 900.0}), places)
+    assert list(written.values()) == [700, 700, 900]
+    assert file.parameters == ("mL12", "mL3")
+    assert file.describe()["write"] == {"mL12": ["EXTPAR 31", "EXTPAR 32"], "mL3": "EXTPAR 33"}
+    with pytest.raises(ConfigError, match=r"'mL12' and 'mL3' are both written to EXTPAR 32"):
+        SLHAFile(str(card), {"mL12": ["EXTPAR 31", "EXTPAR 32"], "mL3": "EXTPAR 32"}).check()
+    with pytest.raises(ConfigError, match="expected an address for at least one parameter"):
+        SLHAFile(str(card), {"mL12": []})
