@@ -70,9 +70,11 @@ def run(
     config: ConfigFile,
     *,
     out: Annotated[Path | None, typer.Option(help="Run directory; one that holds the same scan is resumed.")] = None,
-    valid: Annotated[int | None, typer.Option(min=1, help="Stop at this many valid points.")] = None,
-    evaluations: Annotated[int | None, typer.Option(min=1, help="Stop at this many evaluated points.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many further steps of K points.")] = None,
+    valid: Annotated[float | None, typer.Option(metavar="N", help="Stop at this many valid points.")] = None,
+    evaluations: Annotated[float | None, typer.Option(metavar="N", help="Stop at this many evaluated points.")] = None,
+    steps: Annotated[
+        float | None, typer.Option(metavar="N", help="Stop after this many further steps of K points.")
+    ] = None,
     time_limit: Annotated[str | None, typer.Option(help="Stop after this time: 600, '90 min', '2h', 1:30:00.")] = None,
     coverage: Annotated[
         float | None, typer.Option(help="Stop when this share of the valid region is covered, such as 0.95.")
@@ -331,6 +333,7 @@ def _default_out(config: Path) -> Path:
 
 def _goal(configuration: Configuration, given: dict[str, Any]) -> dict[str, Any]:
     from rayscan.config.knobs import parse_duration
+    from rayscan.progress import make_goal
 
     goal = configuration.goal.arguments() | {name: value for name, value in given.items() if value is not None}
     if isinstance(goal["time_limit"], str):
@@ -338,6 +341,8 @@ def _goal(configuration: Configuration, given: dict[str, Any]) -> dict[str, Any]
     if all(value is None for value in goal.values()):
         msg = f"{configuration.path}: the scan has no goal; give --valid N, or write [goal] valid = N into the file"
         raise ConfigError(msg)
+    # Found before the first program runs.
+    make_goal(*(goal.get(name) for name in ("valid", "evaluations", "time_limit", "steps", "coverage", "volume_error")))
     return goal
 
 

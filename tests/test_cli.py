@@ -302,3 +302,14 @@ def test_import_dlscanner_writes_a_new_file_only(tmp_path: Path) -> None:
     to.write_text("mine")
     assert rayscan_cli("import-dlscanner", tmp_path / "input.txt", "--to", to).exit_code == 2
     assert to.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("1.5", "valid = 1.5; expected a whole number"), ("0", "expected a positive")]
+)
+def test_a_goal_that_cannot_be_met_is_said_before_anything_runs(importable: Path, given: str, said: str) -> None:
+    """In rayscan's words, with nothing made."""
+    done = rayscan_cli("run", importable, "--valid", given, "--out", importable.parent / "none")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert not (importable.parent / "none").exists()
