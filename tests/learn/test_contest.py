@@ -64,6 +64,18 @@ def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest
         assert judged.driver == best
 
 
+def test_the_interpolation_is_less_sure_the_more_its_proposals_erred(judged: Contest) -> None:
+    """Errors at known points say too little, for proposals are where errors are large; those before, too much."""
+    judged._guessed = known = np.array([0.1])
+    judged.errors[POINTS] = np.full((contest.ENOUGH, 1), 100 * known)
+    judged._judge()
+    assert judged.driver == [POINTS]
+    assert judged.width == pytest.approx(10 * known)
+    judged.errors[POINTS] = np.full((contest.ENOUGH - 1, 1), 100 * known)
+    judged._judge()
+    assert judged.width == known
+
+
 def test_an_observable_that_proposals_were_wrong_about_wants_points() -> None:
     """What counts is on which side of the interval they fell, not by how much."""
     ladder = Ladder(Target(a=(0, 1), b=(0, 1)), ["a", "b"])

@@ -251,11 +251,13 @@ class Contest:
 
     def _uncertainty(self, k: int) -> Array:
         """Return how far off a surrogate is now ``(q,)``, not when it last spoke."""
-        if k == POINTS:
+        if k == POINTS and len(self.errors[k]) < ENOUGH:
             return self._guessed
-        # The truth lies between the errors before and after the network learned these very points.
-        before, after = self.errors[k], self._error(k, self._u, self._truth)
-        return np.asarray(np.sqrt(np.quantile(before, CORE, axis=0) * np.quantile(after, CORE, axis=0)))
+        # The truth lies between the errors before and after the surrogate learned these very points. The population
+        # goes where points seem to be in target, and among those are all that only seem so.
+        before = np.quantile(self.errors[k], CORE, axis=0)
+        after = self._guessed if k == POINTS else np.quantile(self._error(k, self._u, self._truth), CORE, axis=0)
+        return np.asarray(np.where(before < UNKNOWN, np.sqrt(before * after), after))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything learned."""
