@@ -143,7 +143,7 @@ class Loop:
             self._state = "failed"
             raise
         self._save_at_last()
-        left = len(self._recorder.again) if self._patience.lost else 0
+        left = self._patience.unanswered
         self._state = f"done: {reason}" + (f", {left} that hang left to the next session" if left else "")
         progress = self.progress()
         self._recorder.publish(progress, now=True)
@@ -183,11 +183,15 @@ class Loop:
     def _late(self) -> bool:
         return self._goal.seconds is not None and time.monotonic() - self._started >= self._goal.seconds
 
+    def _told_to_end(self) -> bool:
+        """Whether it ends whatever has been found: somebody stopped it, or its time is over."""
+        return self._stop is not None or self._late()
+
     def _job_ends_in(self, seconds: float) -> bool:
         return self._goal.ends is not None and time.time() + seconds > self._goal.ends - SAVE_SECONDS
 
     def _over(self) -> bool:
-        ends = self._stop is not None or self._late() or self._job_ends_in(self._pace.point_seconds)
+        ends = self._told_to_end() or self._job_ends_in(self._pace.point_seconds)
         if not ends and self._options.deterministic and self._mid_round():
             # Where a scan ends by what it found, only whole rounds are the same whatever the evaluators' speed.
             return False
@@ -204,7 +208,7 @@ class Loop:
         self._hurry = None
         ends = time.monotonic() + self._patience.longest
         while not self._in_a_hurry():
-            if self._stop is None and not self._late():
+            if not self._told_to_end():
                 self._try_again(self._pool.room())
             if not self._ledger.under_way and self._recorder.flush():
                 break
@@ -225,7 +229,7 @@ class Loop:
 
     def _in_a_hurry(self) -> bool:
         """Whether the scan was told to end, and has had the time it may take for that."""
-        if self._hurry is None and (self._stop is not None or self._late()):
+        if self._hurry is None and self._told_to_end():
             self._hurry = time.monotonic() + self._options.drain
         late = self._hurry is not None and time.monotonic() > self._hurry
         return self._stop == "now" or late or self._job_ends_in(0.0)
@@ -419,7 +423,10 @@ class Loop:
         collected: list[Outcomes] = []
         with self._interruptible():
             collected = self._pool.collect(TICK if self._ledger.under_way else IDLE)
-        for outcomes in filter(len, map(self._put_off, filter(len, map(self._put_back, collected)))):
+        for back in collected:
+            outcomes = self._put_off(self._put_back(back))
+            if not len(outcomes):
+                continue
             self._recorder.record(self._ledger.close(outcomes))
             self._pace.came_back(outcomes)
             failed = np.isin(outcomes.status, (Status.TOOL_ERROR, Status.POISON))

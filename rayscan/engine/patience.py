@@ -60,6 +60,11 @@ class Patience:
         }
 
     @property
+    def unanswered(self) -> int:
+        """How many points were put off and have not been answered since."""
+        return len(self._tried)
+
+    @property
     def longest(self) -> float:
         """Seconds that a point may take as a whole."""
         return sum(self.limits().values())
