@@ -1,12 +1,15 @@
 """Arithmetic expressions in configuration files, evaluated without ``eval``.
 
-Only numbers, names, ``+ - * / ** %``, parentheses, comparisons and a fixed list of functions exist in the language;
-everything is float64, so that no expression can run away with integers of unbounded size.
+Only numbers, names, ``+ - * / ** %``, parentheses, comparisons, ``and``, ``or``, ``not`` and a fixed list of functions
+exist in the language; everything is float64, so that no expression can run away with integers of unbounded size. What
+is true is 1, what is not is 0; of comparisons with an undefined value only ``!=`` is true.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
+import itertools
 import operator
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +22,14 @@ from numpy.typing import ArrayLike, NDArray
 from rayscan.errors import ExpressionError, did_you_mean
 
 _CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
+_ANY = -1
+"""One argument or more."""
+
+
+def _sum(*values: Any) -> Any:
+    return functools.reduce(operator.add, values)
+
+
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "abs": (np.abs, 1),
     "sqrt": (np.sqrt, 1),
@@ -36,8 +47,10 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "cosh": (np.cosh, 1),
     "tanh": (np.tanh, 1),
     "sign": (np.sign, 1),
-    "min": (np.minimum, 2),
-    "max": (np.maximum, 2),
+    "min": (lambda *values: functools.reduce(np.minimum, values), _ANY),
+    "max": (lambda *values: functools.reduce(np.maximum, values), _ANY),
+    "sum": (_sum, _ANY),
+    "mean": (lambda *values: _sum(*values) / len(values), _ANY),
     "where": (np.where, 3),
 }
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -55,6 +68,11 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
+}
+_INSTEAD: dict[type[ast.operator], str] = {
+    ast.BitXor: " (write a power as **)",
+    ast.BitAnd: " (write 'and')",
+    ast.BitOr: " (write 'or')",
 }
 _MAX_LENGTH = 2000
 _MAX_DEPTH = 100
@@ -84,6 +102,8 @@ class Expression:
     --------
     >>> Expression("sqrt(a**2 + b**2)")({"a": 3.0, "b": 4.0})
     array(5.)
+    >>> Expression("0 < a < b and not max(a, b, c) > 9")({"a": [1, 2], "b": 2, "c": 3})
+    array([1., 0.])
     """
 
     text: str
@@ -105,6 +125,19 @@ class Expression:
             raise ExpressionError(msg) from None
         object.__setattr__(self, "names", frozenset(names))
         object.__setattr__(self, "_tree", tree)
+
+    @property
+    def logical(self) -> bool:
+        """Whether it is a condition: a comparison, or conditions joined by ``and``, ``or`` and ``not``."""
+        return _is_condition(self._tree)
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """The expressions that ``and`` joins; the expression itself where it joins none."""
+        tree = self._tree
+        if not (isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And)):
+            return (self,)
+        return tuple(part for value in tree.values for part in Expression(ast.unparse(value)).parts)
 
     def __call__(self, values: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         """Evaluate for scalars or for arrays that broadcast together.
@@ -140,31 +173,42 @@ def _refuse(text: str, node: ast.AST, reason: str) -> ExpressionError:
 
 
 def _check(node: ast.expr, text: str, names: set[str], depth: int = 0) -> None:
-    children: list[ast.expr]
     if depth > _MAX_DEPTH:
         raise _refuse(text, node, f"nested more than {_MAX_DEPTH} deep; split it into several quantities")
-    if isinstance(node, ast.Constant):
-        _check_number(node, text)
-        children = []
-    elif isinstance(node, ast.Name):
-        if node.id not in _CONSTANTS:
-            names.add(node.id)
-        children = []
-    elif isinstance(node, ast.BinOp):
-        if type(node.op) not in _BINARY:
-            hint = " (write a power as **)" if isinstance(node.op, ast.BitXor) else ""
-            raise _refuse(text, node, f"operator not in the language; expected one of + - * / ** %{hint}")
-        children = [node.left, node.right]
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        children = [node.operand]
-    elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
-        children = [node.left, node.comparators[0]]
-    elif isinstance(node, ast.Call):
-        children = _check_call(node, text)
-    else:
-        raise _refuse(text, node, f"{type(node).__name__} is not in the language; expected arithmetic of names")
-    for child in children:
+    for child in _children(node, text, names):
         _check(child, text, names, depth + 1)
+
+
+def _children(node: ast.expr, text: str, names: set[str]) -> list[ast.expr]:  # noqa: PLR0911 - one for each kind
+    match node:
+        case ast.Constant():
+            _check_number(node, text)
+            return []
+        case ast.Name(id=name):
+            names |= {name} - set(_CONSTANTS)
+            return []
+        case ast.BinOp(left=left, right=right):
+            _check_operator(node, text)
+            return [left, right]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not(), operand=operand):
+            return [operand]
+        case ast.BoolOp(values=joined):
+            return joined
+        case ast.Compare(left=left, comparators=others):
+            _check_operator(node, text)
+            return [left, *others]
+        case ast.Call():
+            return _check_call(node, text)
+    raise _refuse(text, node, f"{type(node).__name__} is not in the language; expected arithmetic of names")
+
+
+def _check_operator(node: ast.BinOp | ast.Compare, text: str) -> None:
+    if isinstance(node, ast.Compare):
+        if not all(type(op) in _COMPARE for op in node.ops):
+            raise _refuse(text, node, "comparison not in the language; expected one of < <= > >= == !=")
+    elif type(node.op) not in _BINARY:
+        hint = _INSTEAD.get(type(node.op), "")
+        raise _refuse(text, node, f"operator not in the language; expected one of + - * / ** %{hint}")
 
 
 def _check_number(node: ast.Constant, text: str) -> None:
@@ -179,12 +223,13 @@ def _check_call(node: ast.Call, text: str) -> list[ast.expr]:
     if name not in _FUNCTIONS:
         raise _refuse(text, node, f"unknown function {name!r}{did_you_mean(name, _FUNCTIONS)}")
     expected = _FUNCTIONS[name][1]
-    if len(node.args) != expected or node.keywords:
-        raise _refuse(text, node, f"{name} takes {expected} argument(s), got {len(node.args) + len(node.keywords)}")
+    if (not node.args if expected == _ANY else len(node.args) != expected) or node.keywords:
+        takes = "one or more" if expected == _ANY else expected
+        raise _refuse(text, node, f"{name} takes {takes} argument(s), got {len(node.args) + len(node.keywords)}")
     return node.args
 
 
-def _evaluate(node: ast.expr, values: Mapping[str, ArrayLike]) -> Any:
+def _evaluate(node: ast.expr, values: Mapping[str, ArrayLike]) -> Any:  # noqa: PLR0911 - one for each kind
     match node:
         case ast.Constant(value=value):
             return np.float64(value)  # type: ignore[arg-type]
@@ -192,12 +237,32 @@ def _evaluate(node: ast.expr, values: Mapping[str, ArrayLike]) -> Any:
             return np.asarray(values[name], dtype=np.float64) if name in values else np.float64(_CONSTANTS[name])
         case ast.BinOp(left=left, op=op, right=right):
             return _BINARY[type(op)](_evaluate(left, values), _evaluate(right, values))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return 1.0 - _truth(_evaluate(operand, values))
         case ast.UnaryOp(op=op, operand=operand):
             value = _evaluate(operand, values)
             return -value if isinstance(op, ast.USub) else value
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _COMPARE[type(op)](_evaluate(left, values), _evaluate(right, values))
+        case ast.BoolOp(op=op, values=nodes):
+            join = np.minimum if isinstance(op, ast.And) else np.maximum
+            return functools.reduce(join, (_truth(_evaluate(one, values)) for one in nodes))
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            sides = itertools.pairwise(_evaluate(one, values) for one in (left, *others))
+            held = (_COMPARE[type(op)](one, two) for op, (one, two) in zip(ops, sides, strict=True))
+            return np.asarray(functools.reduce(operator.and_, held), dtype=np.float64)
         case ast.Call(func=ast.Name(id=name), args=args):
             return _FUNCTIONS[name][0](*(_evaluate(argument, values) for argument in args))
     msg = f"unchecked node {ast.dump(node)}"
     raise AssertionError(msg)
+
+
+def _truth(value: Any) -> Any:
+    """Return 1 where a value is true and 0 where it is not; what is undefined is not."""
+    return np.asarray((value != 0) & ~np.isnan(value), dtype=np.float64)
+
+
+def _is_condition(node: ast.expr) -> bool:
+    if isinstance(node, ast.BoolOp):
+        return all(map(_is_condition, node.values))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return _is_condition(node.operand)
+    return isinstance(node, ast.Compare)
