@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,6 +35,8 @@ IDLE = 0.01
 FAILURE_WINDOW = 200
 FIRST_FAILURES = 20
 FOREVER = 1 << 62
+RAREST = 1e-4
+"""Acceptance below which the points that a goal needs are not counted."""
 COLUMNS = ("u", "origin", "density", "score")
 
 
@@ -361,6 +364,14 @@ class Loop:
         limit = self._goal.evaluations
         return FOREVER if limit is None else max(0, limit - self._ledger.issued)
 
+    def _needed(self) -> int:
+        """Return how many more points the valid ones that are missing ask for: the rest would only overshoot the goal."""
+        if self._goal.valid is None or self._options.deterministic:
+            return FOREVER
+        expected = (self._goal.valid - self._ledger.valid) / max(self._ledger.acceptance, RAREST)
+        # Whoever has nothing to do gets a point all the same: those under way may hang.
+        return max(math.ceil(expected) - self._ledger.under_way, self._pool.crew().get("waiting", 0))
+
     def _issuable(self) -> int:
         """Return how many of the ready points may go out."""
         if self._ready is None:
@@ -384,7 +395,7 @@ class Loop:
         if room > 0 and self._patience.waiting:
             self._try_again(self._patience.second_tries(time.monotonic() - self._started, self._pool.size))
             room = self._pool.room()
-        n = 0 if self._cramped else min(room, self._issuable(), self._left())
+        n = 0 if self._cramped else min(room, self._issuable(), self._left(), self._needed())
         if n <= 0 or self._ready is None:
             return
         batch = self._ready[self._cursor : self._cursor + n]

@@ -86,7 +86,8 @@ class FakePool:
         return max(0, 2 * self.size - len(self.seats) - len(self.waiting))
 
     def crew(self) -> dict[str, int]:
-        return {"working": len(self.seats), "waiting": self.size - len(self.seats)}
+        working = min(self.size, len(self.seats) + len(self.waiting))
+        return {"working": working, "waiting": self.size - working}
 
     def submit(self, points: Points) -> None:
         for row in range(len(points)):

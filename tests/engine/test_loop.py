@@ -107,6 +107,14 @@ def test_valid_points_end_a_scan(bench: Any) -> None:
     assert ids(table) == list(range(len(table)))
 
 
+def test_no_more_points_go_out_than_the_goal_needs(bench: Any, make_pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool with room for hundreds gets few when few valid points are missing; who idles gets one even so."""
+    pool = make_pool(size=4, delay=lambda point_id: 900 if point_id == 37 else 1)
+    monkeypatch.setattr(pool, "room", lambda: 400 - len(pool.seats) - len(pool.waiting))
+    progress = bench.open(pool, K=400, initial=400).run(Goal(valid=250))
+    assert 250 <= progress.valid < 265
+
+
 def test_deterministic_scans_end_with_whole_rounds(bench: Any) -> None:
     """Where the goal is what was found, the scan ends with a round, so that its end does not depend on speed."""
     bench.open(deterministic=True).run(Goal(valid=20))
