@@ -365,7 +365,7 @@ class Loop:
         return FOREVER if limit is None else max(0, limit - self._ledger.issued)
 
     def _needed(self) -> int:
-        """Return how many more points the valid ones that are missing ask for: the rest would only overshoot the goal."""
+        """Return how many more points the missing valid ones ask for: more would only overshoot the goal."""
         if self._goal.valid is None or self._options.deterministic:
             return FOREVER
         expected = (self._goal.valid - self._ledger.valid) / max(self._ledger.acceptance, RAREST)
