@@ -16,6 +16,7 @@ from rayscan.commands.outcome import complain as _complain
 from rayscan.commands.outcome import say as _say
 from rayscan.commands.outcome import tells as _tells
 from rayscan.commands.watch import watch
+from rayscan.ending import End
 from rayscan.errors import ConfigError, RayscanError, printable
 
 if TYPE_CHECKING:
@@ -124,10 +125,14 @@ def run(
     if parent is not None:
         _say(f"fork: {parent}")
     result = scan.run(**goal)
-    _summarise(result, plot=plot)
-    if scan.interrupted:
-        _say("stopped before the goal; the same command goes on")
-    return Exit.STOPPED if scan.interrupted else Exit.DONE
+    ending = scan.ending or End.STOPPED
+    try:
+        _summarise(result, plot=plot)
+    except KeyboardInterrupt:
+        _complain(f"the summary was cut short; `rayscan report {where}` prints it")
+    if ending.advice:
+        _say(ending.advice)
+    return Exit(ending.code)
 
 
 @app.command(epilog="Exit codes: 0 the point was evaluated, valid or not; 1 a program failed; 2 bad input.")

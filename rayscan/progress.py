@@ -15,8 +15,6 @@ from rayscan.plain_file import read_plain
 
 PROGRESS_FILE = "progress.json"
 """Where in its run directory a running scan says how it is getting on."""
-JOB_OVER = "stopped, the batch job ends"
-"""Why a scan ended that another job can go on with."""
 _COUNTS = ("valid", "evaluations", "steps")
 """Goals that are counted, of which a half would be a slip of the hand."""
 
@@ -111,7 +109,7 @@ class Progress:
     Attributes
     ----------
     state : str
-        ``starting``, ``scanning``, ``draining``, ``paused: …`` or ``done: …``.
+        ``starting``, ``scanning``, ``draining``, ``paused: …`` or, in the end, the words of `rayscan.ending.Ending.state`.
     evaluations, issued, valid : int
         Rows so far, points issued so far (rows and points under way), rows in target.
     statuses : dict of str to int
@@ -138,6 +136,8 @@ class Progress:
         The share of the valid region within reach, and its standard error, where the goal asks for it and it is known.
     volume_error : float or None
         The relative error of the valid volume, likewise.
+    ending : str
+        In the end, the name of its `rayscan.ending.End`; empty before.
     crew : dict of str to int
         Evaluators by what they do: ``working``, ``waiting``, ``starting``, ``away``.
     """
@@ -162,6 +162,7 @@ class Progress:
     coverage: float | None = None
     coverage_error: float | None = None
     volume_error: float | None = None
+    ending: str = ""
     crew: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -210,7 +211,7 @@ class Progress:
         if self.lost:
             parts.append(f"re-issued {self.lost:,}")
         parts.append(f"ETA {clock(self.eta)}" if self.eta is not None else f"elapsed {clock(self.elapsed)}")
-        if self.goal.ends is not None and not self.state.startswith("done"):
+        if self.goal.ends is not None and not self.ending:
             parts.append(f"job ends in {clock(max(0.0, self.goal.ends - time.time()))}")
         line = " · ".join(parts)
         return line if self.state == "scanning" else f"{line} · {self.state}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from rayscan.ending import End
 from rayscan.errors import ConfigError
 from rayscan.learn.options import LearnOptions
 from rayscan.markup import html_table
@@ -340,8 +341,13 @@ class Scan:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the last run was ended by a signal, by `stop` or with its batch job rather than by its goal."""
-        return self._wish is not None or self._last.state.startswith("done: stopped")
+        """Whether the last run was ended by a signal, by `stop` or with its batch job before its goal."""
+        return self.ending in {End.STOPPED, End.JOB_OVER}
+
+    @property
+    def ending(self) -> End | None:
+        """How the last run ended; None before it has."""
+        return End[self._last.ending] if self._last.ending else None
 
     def progress(self) -> Progress:
         """Return the latest snapshot."""

@@ -89,7 +89,7 @@ def test_a_scan_in_a_notebook_is_interrupted_and_resumed(kernel: Run, tmp_path: 
     first = kernel("result = scan.run(valid=100_000)", interrupt_at=r"evaluations [1-9]")
     assert len(of_kind(first, "display_data")) == 1
     updates = of_kind(first, "update_display_data")
-    assert "done: stopped" in updates[-1]["data"]["text/plain"]
+    assert "stopped before the goal" in updates[-1]["data"]["text/plain"]
     assert "<progress" in updates[-1]["data"]["text/html"]
     # Where the kernel shows it at all, what the signal says is there, and no lines of progress.
     said = "".join(content["text"] for content in of_kind(first, "stream")).strip()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from rayscan.ending import End, Ending, by_count
 from rayscan.engine.evaluator import Evaluator
 from rayscan.engine.pool import SerialPool
 from rayscan.engine.session import Session
@@ -174,7 +175,7 @@ class RayClient:
                 self._kill()
                 if stopping() is not None:
                     # A batch system ends every process of a job at once, the driver as well. Its rows are on the disk.
-                    return replace(last, state="done: stopped")
+                    return _ended(last, goal)
                 deaths = 0 if last.evaluations > best else deaths + 1
                 best = max(best, last.evaluations)
                 if deaths >= MAX_REVIVALS:
@@ -231,6 +232,12 @@ class RayClient:
             with contextlib.suppress(Exception):
                 ray.kill(self._driver, no_restart=True)
         self._driver = None
+
+
+def _ended(last: Progress, goal: Goal) -> Progress:
+    """Return how a scan ended whose driver died while it was told to end."""
+    ending = by_count(goal.valid, goal.evaluations, last.valid, last.evaluations) or Ending(End.STOPPED)
+    return replace(last, state=ending.state, ending=ending.end.name)
 
 
 def _unwrap(answer: Any) -> Any:

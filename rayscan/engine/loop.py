@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import math
 import time
@@ -12,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rayscan.ending import End, Ending, by_count
+from rayscan.engine.failure_rate import FailureRate
 from rayscan.engine.learner import Learner, Lesson
 from rayscan.engine.ledger import Ledger, chosen
 from rayscan.engine.pace import Pace
@@ -19,10 +20,10 @@ from rayscan.engine.patience import Patience
 from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder
 from rayscan.engine.survey import Survey
-from rayscan.errors import FailureRateError, StoreError
+from rayscan.errors import StoreError
 from rayscan.learn.data import Proposals
 from rayscan.options import ScanOptions
-from rayscan.progress import JOB_OVER, Goal, Progress
+from rayscan.progress import Goal, Progress
 from rayscan.store.run_directory import PUT_OFF
 from rayscan.tools.base import Outcomes, Status
 
@@ -32,12 +33,11 @@ SAVE_SECONDS = 20.0
 """Before the end of a batch job: what it takes to save, close and say so."""
 IDLE = 0.01
 """Seconds between two looks when nothing is under way."""
-FAILURE_WINDOW = 200
-FIRST_FAILURES = 20
 FOREVER = 1 << 62
 RAREST = 1e-4
 """Acceptance below which the points that a goal needs are not counted."""
 COLUMNS = ("u", "origin", "density", "score")
+ALL_ISSUED = Ending(End.REACHED, "all points issued")
 
 
 class Loop:
@@ -69,11 +69,12 @@ class Loop:
         self._lesson: Lesson | None = None
         self._hungry_since: float | None = None
         self._stop: str | None = None
+        self._ending: Ending | None = None
         self._state = self._phase = "starting"
         self._started = time.monotonic()
         self._goal = Goal()
-        self._failures: collections.deque[bool] = collections.deque(maxlen=FAILURE_WINDOW)
-        self._last_failure = self._cramped = ""
+        self._failures = FailureRate(options.max_tool_errors)
+        self._cramped = ""
         self._hurry: float | None = None
         self.watcher: Callable[[Progress], None] | None = None
         self.interruptible = False
@@ -90,6 +91,7 @@ class Loop:
         findings = ledger.survey.findings.numbers() if ledger.survey is not None and self._goal.probed else {}
         return Progress(
             state=self._state,
+            ending=self._ending.end.name if self._ending is not None else "",
             evaluations=ledger.evaluations,
             issued=max(ledger.issued, ledger.evaluations + ledger.under_way),
             valid=ledger.valid,
@@ -124,7 +126,7 @@ class Loop:
         StoreError
             When rows could not be written: the disk refused and the scan was told to stop at once.
         """
-        self._goal, self._started, self._stop = goal, time.monotonic(), None
+        self._goal, self._started, self._stop, self._ending = goal, time.monotonic(), None, None
         self._state = self._phase = "scanning"
         self._failures.clear()
         if goal.probed and self._ledger.survey is None:
@@ -134,20 +136,35 @@ class Loop:
                 self._learn()
                 self._issue()
                 self._collect()
-                self._judge()
+                self._failures.judge()
                 self._tend()
-            reason = self._reason()
+            first = self._reason()
             self._drain()
             self._give_up_rest()
-        except BaseException:
+        except BaseException as error:
             self._give_up_rest()
             with contextlib.suppress(StoreError):
                 self._recorder.save(self._lesson)
-            self._state = "failed"
+            # Our errors say what is wrong first, and then what to do.
+            self._end(
+                Ending(End.FAILED, (str(error).strip() or type(error).__name__).splitlines()[0].partition(";")[0])
+            )
             raise
         self._save_at_last()
         left = self._patience.unanswered
-        self._state = f"done: {reason}" + (f", {left} that hang left to the next session" if left else "")
+        return self._end(self._decide(first), f", {left} that hang left to the next session" if left else "")
+
+    def _decide(self, first: Ending | None) -> Ending:
+        """Return how the scan ended: by what is there, and only then by what made it end."""
+        goal, ledger = self._goal, self._ledger
+        enough = by_count(goal.valid, goal.evaluations, ledger.valid, ledger.evaluations + self._patience.unanswered)
+        if enough is None and first is ALL_ISSUED:
+            # Points that were issued were left behind since, and what had been asked for is answers.
+            first = self._reason()
+        return enough or first or Ending(End.STOPPED)
+
+    def _end(self, ending: Ending, more: str = "") -> Progress:
+        self._ending, self._state = ending, ending.state + more
         progress = self.progress()
         self._recorder.publish(progress, now=True)
         return progress
@@ -166,22 +183,23 @@ class Loop:
         trouble, notice = self._recorder.trouble or self._cramped, self._pool.notice
         self._state = f"paused: {trouble}" if trouble else f"waiting: {notice}" if notice else self._phase
 
-    def _reason(self) -> str:
+    def _reason(self) -> Ending | None:
+        """Return what makes the scan end now, if anything does."""
         goal, ledger = self._goal, self._ledger
         if self._stop is not None:
-            return "stopped"
+            return Ending(End.STOPPED)
         if self._job_ends_in(self._pace.point_seconds):
             # A point issued now would be cut off.
-            return JOB_OVER
-        if goal.valid is not None and ledger.valid >= goal.valid:
-            return f"{ledger.valid:,} valid points"
+            return Ending(End.JOB_OVER)
+        if enough := by_count(goal.valid, None, ledger.valid, 0):
+            return enough
         if goal.evaluations is not None and self._left() == 0 and not self._recorder.again:
-            return f"{ledger.issued:,} evaluations"
+            return ALL_ISSUED
         if goal.probed and ledger.survey is not None:
             ledger.survey.look(always=self._options.deterministic, least=self._options.learn.K)
             if reached := ledger.survey.findings.reached(goal):
-                return reached
-        return f"{goal.seconds:g} s" if goal.seconds is not None and self._late() else ""
+                return Ending(End.REACHED, reached)
+        return Ending(End.REACHED, f"the time limit of {goal.seconds:g} s") if self._late() else None
 
     def _late(self) -> bool:
         return self._goal.seconds is not None and time.monotonic() - self._started >= self._goal.seconds
@@ -198,7 +216,7 @@ class Loop:
         if not ends and self._options.deterministic and self._mid_round():
             # Where a scan ends by what it found, only whole rounds are the same whatever the evaluators' speed.
             return False
-        return bool(self._reason())
+        return self._reason() is not None
 
     def _mid_round(self) -> bool:
         unissued = self._ready is not None and 0 < self._cursor < len(self._ready)
@@ -440,10 +458,7 @@ class Loop:
                 continue
             self._recorder.record(self._ledger.close(outcomes))
             self._pace.came_back(outcomes)
-            failed = np.isin(outcomes.status, (Status.TOOL_ERROR, Status.POISON))
-            self._failures.extend(failed.tolist())
-            if failed.any():
-                self._last_failure = outcomes.message[int(np.flatnonzero(failed)[-1])]
+            self._failures.add(outcomes)
 
     def _put_back(self, outcomes: Outcomes) -> Outcomes:
         """Keep points that were sent back for later, and return the outcomes of the others."""
@@ -475,21 +490,6 @@ class Loop:
                 f"({outcomes.message[row]}); by hand: rayscan check scan.toml {by_hand}"
             )
         return chosen(outcomes, ~hung)
-
-    def _judge(self) -> None:
-        """Stop when too many recent points failed for technical reasons."""
-        seen, limit = len(self._failures), self._options.max_tool_errors
-        share = sum(self._failures) / max(seen, 1)
-        hopeless = seen >= FIRST_FAILURES and share == 1.0 and limit < 1
-        if hopeless or (seen == FAILURE_WINDOW and share > limit):
-            msg = (
-                f"{share:.0%} of the last {seen} points failed for technical reasons; the last one said:\n"
-                f"{self._last_failure}\n"
-                "Run `rayscan check` on one point, mend the tool, and start again: the scan resumes. Where mending\n"
-                "made it another tool (a Python function, a card), resuming is refused: go on in a new directory\n"
-                "with --fork, and with --same-tool if the old values stay right."
-            )
-            raise FailureRateError(msg)
 
 
 def _join(first: Proposals, second: Proposals) -> Proposals:

@@ -252,6 +252,9 @@ class Recorder:
 
     def publish(self, progress: Progress, *, now: bool = False) -> bool:
         """Write the progress where ``rayscan status`` looks for it, and return whether ``rayscan stop`` was called."""
+        if self.evicted:
+            # Another scan holds the directory, and says how it is getting on itself.
+            return False
         news = now or progress.state != self._published_state
         if not news and time.monotonic() - self._published_at < PUBLISH_PERIOD:
             return False

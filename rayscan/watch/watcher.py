@@ -158,7 +158,9 @@ def _state(progress: Progress | None, age: float | None, *, live: bool) -> str:
         return "starting, no news yet" if live else "not running, no news was left"
     if live:
         return progress.state if age < 10 else f"{progress.state} (news of {clock(age)} ago)"
-    done = progress.state if progress.state.startswith(("done", "failed")) else f"ended while {progress.state}"
+    # An older version told no ending.
+    over = bool(progress.ending) or progress.state.startswith(("done", "failed"))
+    done = progress.state if over else f"ended while {progress.state}"
     return f"not running: {done}, {_ago(age)}"
 
 

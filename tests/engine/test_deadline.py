@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from rayscan.ending import End, Ending
 from rayscan.engine import loop as loop_module
 from rayscan.engine.loop import SAVE_SECONDS
-from rayscan.progress import JOB_OVER, Goal
+from rayscan.progress import Goal
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_a_scan_ends_before_its_job_with_nothing_under_way(bench: Any, timed: An
     pool = timed(size=3)
     loop = bench.open(pool, deterministic=deterministic)
     progress = loop.run(Goal(evaluations=1_000_000, ends=SAVE_SECONDS + 15.0))
-    assert progress.state == f"done: {JOB_OVER}"
+    assert progress.state == Ending(End.JOB_OVER).state
     assert 13.0 < 0.4 * pool.turns <= 15.4
     assert progress.evaluations == progress.issued == len(pool.submitted) > 0
     assert not pool.abandoned
@@ -44,7 +45,7 @@ def test_what_cannot_end_is_given_up_in_time_to_save(bench: Any, timed: Any) -> 
     pool = timed(size=2, delay=lambda point_id: None if point_id == 3 else 1)
     loop = bench.open(pool, drain=1000.0)
     progress = loop.run(Goal(evaluations=1_000_000, ends=SAVE_SECONDS + 15.0))
-    assert progress.state == f"done: {JOB_OVER}"
+    assert progress.state == Ending(End.JOB_OVER).state
     assert 0.4 * pool.turns < 16.0
     assert pool.abandoned == [3]
     done = progress.evaluations
@@ -59,5 +60,5 @@ def test_a_job_that_has_no_time_left_begins_nothing(bench: Any, timed: Any) -> N
     """Who is woken seconds before the end issues no point, and goes on in the next job."""
     pool = timed()
     progress = bench.open(pool).run(Goal(evaluations=60, ends=SAVE_SECONDS - 1.0))
-    assert progress.state == f"done: {JOB_OVER}"
+    assert progress.state == Ending(End.JOB_OVER).state
     assert not pool.submitted

@@ -127,7 +127,7 @@ def test_a_time_limit_ends_a_scan_and_its_drain(bench: Any, make_pool: Any) -> N
     started = time.monotonic()
     progress = bench.open(pool, drain=0.2).run(Goal(seconds=0.5))
     assert time.monotonic() - started < 5
-    assert progress.state == "done: 0.5 s"
+    assert progress.state == "done: the time limit of 0.5 s"
     assert sorted(pool.abandoned) == [30, 31, 32, 33]
     assert ids(bench.close()) == list(range(30))
 
@@ -140,7 +140,7 @@ def test_a_stop_finishes_what_is_under_way(bench: Any, make_pool: Any) -> None:
     loop = bench.open(make_pool(size=3, delay=lambda i: 5), drain=30.0)
     loop.watcher = lambda progress: loop.stop() if progress.evaluations >= 12 else None
     progress = loop.run(Goal(evaluations=1000))
-    assert progress.state == "done: stopped"
+    assert progress.state == "stopped before the goal"
     assert progress.evaluations == bench.ledger.next_id < 30
     assert ids(bench.close()) == list(range(progress.evaluations))
 
@@ -171,7 +171,7 @@ def test_a_stop_from_another_terminal_is_heard_once(bench: Any, monkeypatch: pyt
     loop = bench.open()
     assert loop.run(Goal(evaluations=20)).state == "done: 20 evaluations"
     loop.watcher = lambda progress: (bench.path / "stop").touch() if progress.evaluations == 30 else None
-    assert loop.run(Goal(evaluations=1000)).state == "done: stopped"
+    assert loop.run(Goal(evaluations=1000)).state == "stopped before the goal"
     assert not (bench.path / "stop").exists()
 
 
