@@ -109,7 +109,7 @@ class Progress:
     Attributes
     ----------
     state : str
-        ``starting``, ``scanning``, ``draining``, ``paused: …`` or, in the end, the words of `rayscan.ending.Ending.state`.
+        ``starting``, ``scanning``, ``draining``, ``paused: …`` or, in the end, what `rayscan.ending.Ending` says.
     evaluations, issued, valid : int
         Rows so far, points issued so far (rows and points under way), rows in target.
     statuses : dict of str to int
