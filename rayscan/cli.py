@@ -223,11 +223,25 @@ def stop(
 
 @app.command()
 @_tells
-def report(run: Run) -> None:
-    """Print the summary of a run, also while it goes on."""
+def report(
+    run: Run,
+    *,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write it as a page instead, with figures, in one file.", metavar="FILE.html"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there and is no report.")
+    ] = False,
+) -> None:
+    """Print the summary of a run, also while it goes on; or write it as one page with figures."""
     from rayscan.results.result import open_run
 
-    _say(open_run(run).report())
+    result = open_run(run)
+    if html is None:
+        _say(result.report())
+    else:
+        _say(f"report: {result.report_html(html, overwrite=overwrite)}")
 
 
 @app.command()

@@ -239,6 +239,22 @@ def published(run: Path) -> dict[str, Any] | None:
     return found if whole else None
 
 
+def in_words(goal: Goal) -> str:
+    """Return a goal as a phrase, empty where there is none."""
+    parts = [
+        f"{count:,} {what}"
+        for count, what in ((goal.valid, "valid points"), (goal.evaluations, "evaluations"))
+        if count is not None
+    ]
+    if goal.seconds is not None:
+        parts.append(f"{clock(goal.seconds)} of wall time")
+    if goal.coverage is not None:
+        parts.append(f"{goal.coverage:.1%} of the valid region covered")
+    if goal.volume_error is not None:
+        parts.append(f"the valid volume known to {goal.volume_error:.1%}")
+    return ", or ".join(parts)
+
+
 def clock(seconds: float) -> str:
     """Format a duration as ``1:02:03`` or ``2:03``."""
     whole = int(seconds)

@@ -50,7 +50,18 @@ LAYERS = {
 MEETING: dict[str, tuple[str, ...]] = {"problem/statement.py": ("rayscan.tools.base",)}
 """Where the tool joins what is asked, and all that may be known of it there."""
 
-FINISHED = ("errors", "markup", "results", "store", "learn.data", "learn.clusters", "learn.snapshot", "tools.base")
+FINISHED = (
+    "errors",
+    "markup",
+    "plain_file",
+    "progress",
+    "results",
+    "store",
+    "learn.data",
+    "learn.clusters",
+    "learn.snapshot",
+    "tools.base",
+)
 """All that results may know: finished tables, and what their columns mean."""
 
 

@@ -140,6 +140,12 @@ class ScanResult:
 
         return text_report(self.path, self.table)
 
+    def report_html(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the summary with its figures as one HTML file; see `rayscan.results.report.write_page`."""
+        from rayscan.results.report import Report, write_page
+
+        return write_page(Report(self.table, self._run), path, overwrite=overwrite)
+
     def __len__(self) -> int:
         return int(self.table.num_rows)
 

@@ -14,7 +14,10 @@ from rayscan.store import Schema, Store
 from rayscan.tools.base import Stage, Status
 
 SCHEMA = Schema(("tanb", "mu"), ("mh",), 1, {}, {"mh": "GeV"})
-DESCRIPTION = {"space": {"tanb": {"prior": "uniform", "lo": 1, "hi": 50}}, "target": {"mh": [124, 126]}}
+DESCRIPTION = {
+    "space": {"tanb": {"prior": "uniform", "lo": 1, "hi": 50}},
+    "target": {"mh": {"kind": "window", "lo": 124, "hi": 126}},
+}
 
 
 def columns(n: int = 40) -> dict[str, Any]:
@@ -166,11 +169,11 @@ def test_a_run_directory_adds_the_problem_and_its_provenance(run):
     """The problem, seed, versions, fingerprint and what to cite are in the report of a directory."""
     text = Report.of(run).text()
     assert text == text_report(run)
-    assert "space tanb     prior = uniform, lo = 1, hi = 50" in text
-    assert "target mh      [124, 126]" in text
+    assert "tanb       uniform  1 to 50" in text
+    assert "mh  124 to 126   GeV" in text
     assert "seed         5\n" in text
     assert "rayscan 0." in text
-    for citation in ("CITATION.cff", "arXiv:2412.19675", "arXiv:2009.05112"):
+    for citation in ("rayscan: parallel", "arXiv:2412.19675", "arXiv:2009.05112"):
         assert citation in text
     assert "evaluators                     8\n" in text
     assert "25.0% between first and last issue" in text
