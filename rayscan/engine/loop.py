@@ -34,8 +34,7 @@ SAVE_SECONDS = 20.0
 IDLE = 0.01
 """Seconds between two looks when nothing is under way."""
 FOREVER = 1 << 62
-RAREST = 1e-4
-"""Acceptance below which the points that a goal needs are not counted."""
+RAREST = 1e-4  # acceptance below which the points that a goal needs are not counted
 COLUMNS = ("u", "origin", "density", "score")
 ALL_ISSUED = Ending(End.REACHED, "all points issued")
 
@@ -359,11 +358,16 @@ class Loop:
     def _quota(self) -> int:
         """Return how many points of a generation are meant to be evaluated before the next."""
         first = self._ready is None or self._ready.generation == 0
-        return max(1, self._options.learn.initial_count if first else self._options.learn.K)
+        return max(1, self._options.learn.initial_count) if first else self._round()
+
+    def _round(self) -> int:
+        K = self._options.learn.K
+        paced = self._learner.background and not self._options.deterministic
+        return self._pace.round(K, self._ledger.evaluations) if paced else K
 
     def _batch(self) -> int:
         first = self._ready is None and not self._ledger.evaluations
-        quota = max(1, self._options.learn.initial_count) if first else self._options.learn.K
+        quota = max(1, self._options.learn.initial_count) if first else self._round()
         return quota + self._pace.reserve(quota) if self._learner.background else quota
 
     def _bridge(self) -> int:
@@ -395,8 +399,8 @@ class Loop:
         if self._ready is None:
             return 0
         limit = len(self._ready)
-        if not self._options.deterministic and not self._pace.tool_bound(self._quota()):
-            limit = min(limit, self._quota())
+        if not self._options.deterministic and not self._pace.tool_bound(quota := self._quota()):
+            limit = min(limit, quota)
         return limit - self._cursor
 
     def _issue(self) -> None:

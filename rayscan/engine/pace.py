@@ -14,6 +14,9 @@ FIRST_GUESS = 1.0
 MARGIN = 1.5
 """How much longer than expected a refit may take before evaluators run out of points."""
 
+GROWTH, MOST_RAISED = 0.1, 100
+"""Where refits take longer than the points between them, each waits for a tenth more points, or for 100."""
+
 
 class Pace:
     """Running measurements of evaluation and learning.
@@ -114,6 +117,13 @@ class Pace:
         if self._point_seconds is None:
             return False
         return points * self._point_seconds / max(self.evaluators, 1) > self._expected
+
+    def round(self, points: int, known: int) -> int:
+        """Return how many points to learn from at a time where `points` are asked for and `known` have been evaluated.
+
+        Where they take longer than a refit, what is asked for; else a refit pays only for a sample that has grown.
+        """
+        return points if self.tool_bound(points) else max(points, min(int(GROWTH * known), MOST_RAISED))
 
     def reserve(self, points: int) -> int:
         """Return how many points beyond `points` keep the evaluators busy during a refit."""

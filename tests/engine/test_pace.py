@@ -110,3 +110,15 @@ def test_the_learner_rests_four_times_as_long_as_it_worked(clock: Clock) -> None
     assert not pace.rested
     clock.now += 0.2
     assert pace.rested
+
+
+def test_refits_pay(clock: Clock) -> None:
+    """Points that take longer than a refit are learnt from as asked for; fast ones once the sample has grown."""
+    fast, slow = Pace(2), Pace(2)
+    fast.came_back(outcomes(10, 1e-3))
+    slow.came_back(outcomes(10, 100.0))
+    for pace in (fast, slow):
+        pace.learned(2.0)
+    assert [slow.round(1, known) for known in (5, 400, 100_000)] == [1, 1, 1]
+    assert [fast.round(1, known) for known in (5, 400, 100_000)] == [1, 40, 100]
+    assert fast.round(300, 100_000) == 300
