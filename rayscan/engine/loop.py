@@ -361,9 +361,9 @@ class Loop:
         return max(1, self._options.learn.initial_count) if first else self._round()
 
     def _round(self) -> int:
-        K = self._options.learn.K
+        asked = self._options.learn.K
         paced = self._learner.background and not self._options.deterministic
-        return self._pace.round(K, self._ledger.evaluations) if paced else K
+        return self._pace.round(asked, self._ledger.evaluations) if paced else asked
 
     def _batch(self) -> int:
         first = self._ready is None and not self._ledger.evaluations
