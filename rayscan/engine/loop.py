@@ -34,7 +34,6 @@ SAVE_SECONDS = 20.0
 IDLE = 0.01
 """Seconds between two looks when nothing is under way."""
 FOREVER = 1 << 62
-RAREST = 1e-4  # acceptance below which the points that a goal needs are not counted
 COLUMNS = ("u", "origin", "density", "score")
 ALL_ISSUED = Ending(End.REACHED, "all points issued")
 
@@ -390,7 +389,7 @@ class Loop:
         """Return how many more points the missing valid ones ask for: more would only overshoot the goal."""
         if self._goal.valid is None or self._options.deterministic:
             return FOREVER
-        expected = (self._goal.valid - self._ledger.valid) / max(self._ledger.acceptance, RAREST)
+        expected = (self._goal.valid - self._ledger.valid) / max(self._ledger.acceptance, 1e-9)
         # Whoever has nothing to do gets a point all the same: those under way may hang.
         return max(math.ceil(expected) - self._ledger.under_way, self._pool.crew().get("waiting", 0))
 
