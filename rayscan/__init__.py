@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Above": "problem.constraints",
+    "Ball": "problem.joint",
     "Below": "problem.constraints",
     "Chain": "tools.chain",
     "Choice": "problem.priors",
@@ -25,8 +26,11 @@ _HOME = {
     "Log": "problem.priors",
     "MicrOMEGAs": "tools.micromegas",
     "Normal": "problem.priors",
+    "Ordered": "problem.joint",
+    "PriorTransform": "problem.prior_transform",
     "SPheno": "tools.spheno",
     "Scan": "scan",
+    "Simplex": "problem.joint",
     "Space": "problem.space",
     "SymLog": "problem.priors",
     "Target": "problem.target",

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, RayscanError, ToolError, did_you_mean
 from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
+from rayscan.problem.joint import Joint
 from rayscan.problem.priors import Prior
 from rayscan.problem.space import Space
 from rayscan.problem.statement import Problem
@@ -19,41 +21,63 @@ from rayscan.tools.chain import Chain
 from rayscan.tools.command import Command
 
 Details = dict[str, Any]
+Array = NDArray[np.float64]
+DRAWS = 10_000
+"""Points of which the one is taken that is closest to the middle."""
 
 
-def point_of(space: Space, given: Mapping[str, float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def point_of(space: Space, given: Mapping[str, float]) -> Array:
     """Return a physical point ``(1, p)``: the given values, the middle of the prior for the others.
+
+    Where a condition does not hold in the middle, the others are as close to it as one of some draws comes.
 
     Raises
     ------
     ConfigError
-        For a value out of its range, or a name that is not scanned.
+        For a value out of its range, a name that is not scanned, or values with which no point was found.
     """
     for name, value in given.items():
         if name not in space.free:
             kind = "is not scanned, so it cannot be set" if name in space.names else "is no parameter"
             msg = f"--point {name}={value:g}: {name!r} {kind}{did_you_mean(name, space.free)}"
             raise ConfigError(msg)
-        prior = space[name]
-        assert isinstance(prior, Prior)
-        u = float(prior.to_unit(np.array([value]))[0])
-        if not 0 <= u <= 1:
-            low, high = prior.bounds
+        prior, (low, high) = space[name], space.bounds(name)
+        inside = low <= value <= high
+        if not isinstance(prior, Joint):
+            assert isinstance(prior, Prior)
+            inside = 0 <= float(prior.to_unit(np.array([value]))[0]) <= 1
+        if not inside:
             msg = f"--point {name}={value:g}: expected a value in the range of {name!r}, {low:g} to {high:g}"
             raise ConfigError(msg)
-    middle = space.to_physical(np.full((1, space.d), 0.5))
+    middle = _with(space, np.full((1, space.d), 0.5), given)
+    if space.admits(middle)[0]:
+        return middle
+    u = space.domain.draw(DRAWS, np.random.default_rng(0))
+    apart = [axis for axis, name in enumerate(space.free) if not isinstance(space[name], Joint)]
+    u[:, [axis for axis in apart if axis not in space.domain.axes]] = 0.5
+    x = _with(space, u[np.argsort(((u - 0.5) ** 2).sum(axis=1))], given)
+    admitted = np.flatnonzero(space.admits(x))
+    if not len(admitted):
+        told = " ".join(f"{name}={value:g}" for name, value in given.items())
+        joint = ", ".join(dict.fromkeys(str(space[name]) for name in given if isinstance(space[name], Joint)))
+        rule = f"with {joint}" if space.hold(middle)[0] else f"that satisfy {space.broken(middle[0])!r}"
+        msg = f"--point {told}: expected values {rule}; none of {DRAWS:,} draws of the other parameters goes with these"
+        raise ConfigError(msg)
+    return x[admitted[:1]]
+
+
+def _with(space: Space, u: Array, given: Mapping[str, float]) -> Array:
+    """Return the points at places ``(n, d)``, with the given values in place of some of theirs."""
+    x = space.to_physical(u)
     # The middle of a logarithmic range is 1000, not the 1000.0000000000007 that logarithms make of it.
-    free = [given.get(name, _rounded(middle[0, space.names.index(name)])) for name in space.free]
-    x = space.to_physical(np.clip(space.to_unit(np.array([free])), 0, 1))
-    # The way through the unit cube costs a last digit, which would look odd beside the number that was asked for.
-    for name, value in zip(space.free, free, strict=True):
-        x[0, space.names.index(name)] = value
-    return x
+    columns = [np.full(len(x), given[name]) if name in given else _rounded(x[:, space.names.index(name)])
+               for name in space.free]  # fmt: skip
+    return space.complete(np.column_stack(columns))
 
 
-def _rounded(value: float) -> float:
-    """Return the number without the digits that only rounding errors have."""
-    return float(f"{value:.12g}")
+def _rounded(values: Array) -> Array:
+    """Return numbers without the digits that only rounding errors have."""
+    return np.array([float(f"{value:.12g}") for value in values.tolist()])
 
 
 def check_point(problem: Problem, given: Mapping[str, float], scratch: str | None = None) -> Details:

@@ -23,6 +23,7 @@ from rayscan.errors import ConfigError, RunLockedError, StoreError
 from rayscan.learn.data import Origin
 from rayscan.learn.options import LearnOptions
 from rayscan.options import ScanOptions
+from rayscan.problem.joint import Joint
 from rayscan.problem.priors import Derived
 from rayscan.problem.statement import Problem
 from rayscan.store import RunDirectory, Schema, Store, compare, is_run, live_holder, read_table
@@ -277,7 +278,12 @@ class Fork:
         rounded = (u >= -SAME) & (u <= 1 + SAME)
         u[rounded] = np.clip(u[rounded], 0, 1)
         places = unit_points(table, self.old.schema.d)
-        was_free = [name for name in old if before.get(name, {}).get("prior") not in {"fixed", "derived"}]
+        was_free = [
+            name
+            for name in old
+            if before.get(name, {}).get("prior") not in {"fixed", "derived"}
+            and name in before.get(name, {}).get("free", [name])
+        ]
         for axis, name in enumerate(was_free):
             if name in space.free and not compare(before[name], described[name]):
                 # A place that need not change keeps its last digit.
@@ -286,8 +292,9 @@ class Fork:
         same = np.ones(len(u), dtype=bool)
         for k, name in enumerate(space.names):
             if name in given and name not in space.free:
-                same &= np.isclose(x[:, k], given[name], rtol=1e-9, atol=0)
-        inside: Mask = np.all((u >= 0) & (u <= 1), axis=1)
+                # What fractions leave of 1 has the rounding of all of them.
+                same &= np.isclose(x[:, k], given[name], rtol=1e-9, atol=1e-9 if isinstance(space[name], Joint) else 0)
+        inside: Mask = space.domain.inside(u)
         return x, u, inside, same
 
     def _decided(self, x: Array, observables: Array) -> Mask:

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.problem.joint import Joint
 from rayscan.problem.priors import Prior
-from rayscan.problem.space import Space
+from rayscan.problem.space import ROUNDED, Parameter, Space
 
 Array = NDArray[np.float64]
-ROUNDED = 1e-9
-"""How far outside the ranges, as a share of them, a value may lie that was written with fewer digits."""
 SAME = 1e-6
 EXPECTED = (
     "expected a list of points such as {'m0': 500, 'tanb': 10}, an array with a column for each scanned parameter, or "
@@ -43,7 +42,7 @@ def unit_points(space: Space, points: Any, what: str) -> Array:
     ------
     ConfigError
         If a parameter is missing or unknown, a value is no number or out of its range, or a fixed or derived parameter
-        comes with a value that it does not have.
+        comes with a value that it does not have; if a point does not satisfy the space's conditions.
     """
     if isinstance(points, str | Path):
         from rayscan.store.points_file import read_points
@@ -67,15 +66,24 @@ def unit_points(space: Space, points: Any, what: str) -> Array:
         row, axis = np.argwhere(~inside)[0]
         name = space.free[axis]
         value = x[row, axis if x.shape[1] == space.d else space.names.index(name)]
-        prior = space[name]
-        assert isinstance(prior, Prior)
-        low, high = prior.bounds
+        expected = _allowed(space[name])
+        msg = f"{what}: point {row} has {name} = {value:g}, which lies outside the space; expected {expected}"
+        raise ConfigError(msg)
+    u = np.clip(u, 0.0, 1.0)
+    whole = space.to_physical(u)
+    for row in np.flatnonzero(~space.hold(whole)):
         msg = (
-            f"{what}: point {row} has {name} = {value:g}, which lies outside the space; expected a value in its range, "
-            f"{low:g} to {high:g}"
+            f"{what}: point {row} does not satisfy {space.broken(whole[row])!r}; leave it out, or change the condition"
         )
         raise ConfigError(msg)
-    return np.clip(u, 0.0, 1.0)
+    return u
+
+
+def _allowed(prior: Parameter) -> str:
+    if isinstance(prior, Joint):
+        return f"values that {prior} gives" + ("" if prior.invertible else ", and its inverse to know them by")
+    assert isinstance(prior, Prior)
+    return "a value in its range, {:g} to {:g}".format(*prior.bounds)
 
 
 def _columns(space: Space, points: Sequence[Any], what: str) -> dict[str, Array]:
@@ -114,7 +122,9 @@ def _by_name(space: Space, columns: Mapping[str, Array], what: str) -> Array:
     whole = space.complete(free)
     for name in set(columns) & set(space.names) - set(space.free):
         follows = whole[:, space.names.index(name)]
-        other = np.flatnonzero(~np.isclose(columns[name], follows, rtol=SAME, atol=0.0))
+        # What fractions leave of 1 has the rounding of all of them.
+        small = SAME if isinstance(space[name], Joint) else 0.0
+        other = np.flatnonzero(~np.isclose(columns[name], follows, rtol=SAME, atol=small))
         if len(other):
             row = int(other[0])
             msg = (

@@ -312,7 +312,8 @@ class sampler:  # noqa: N801 - the predecessor's name
         from rayscan.store import RunDirectory
 
         problem = self.scan.problem
-        proposer = CandidateProposer(self.ndim, self._target, problem.observables, self.scan.options.learn, self._seed)
+        options, domain = self.scan.options.learn, self._space.domain
+        proposer = CandidateProposer(domain, self._target, problem.observables, options, self._seed)
         saved = RunDirectory(self.scan.out).load_checkpoint()
         if saved is None:
             return proposer, 0

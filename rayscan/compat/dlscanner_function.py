@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError
-from rayscan.problem.target import fingerprint_function
+from rayscan.problem.identity import fingerprint_function
 from rayscan.tools.function import Function
 
 Array = NDArray[np.float64]

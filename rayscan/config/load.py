@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rayscan.config.document import Table, read_document, validate
 from rayscan.config.knobs import GoalTable, build_options, dump_options
-from rayscan.config.parameters import build_space, dump_space
+from rayscan.config.parameters import build_space, dump_conditions, dump_space
 from rayscan.config.target import build_target, dump_target
 from rayscan.config.tools import build_tool, dump_tool
 from rayscan.errors import ConfigError
@@ -32,6 +32,7 @@ class FileTable(Table):
         None, description="What relative paths in this file are relative to; the directory of the file by default."
     )
     parameters: Any = Field(description="What is scanned: one entry per parameter.")
+    space: Any = Field(None, description="What must hold between parameters.")
     tool: Any = Field(None, description="The program, package or function that evaluates a point.")
     stages: Any = Field(None, description="Several of them in order, in place of [tool].")
     target: Any = Field(description="What makes a point valid: one entry per observable.")
@@ -110,7 +111,7 @@ def load_config(path: str | Path) -> Configuration:
     try:
         table = validate(FileTable, document, "")
         base = _base(table, file)
-        space, target = build_space(table.parameters), build_target(table.target)
+        space, target = build_space(table.parameters, table.space), build_target(table.target)
         problem = Problem(space, build_tool(document, base, target), target)
         options = build_options({} if table.scan is None else table.scan)
         if isinstance(options.get("seeds"), str):
@@ -148,7 +149,8 @@ def dump_config(problem: Problem, options: ScanOptions) -> str:
         document.add(tomlkit.comment(f"Made in Python, so this file alone cannot repeat it: {line}"))
     if tables is not None and "base" in tables:
         document["base"] = tables["base"]
-    sections: dict[str, Any] = {"parameters": dump_space(problem.space), "target": dump_target(problem.target)}
+    sections: dict[str, Any] = {"parameters": dump_space(problem.space), **dump_conditions(problem.space)}
+    sections["target"] = dump_target(problem.target)
     for key in ("tool", "stages"):
         if tables is not None and key in tables:
             sections[key] = tables[key]

@@ -101,8 +101,19 @@ PRIORS: dict[str, type[AnyTable]] = {
 }
 
 
-def build_space(section: object) -> Space:
-    """Return the space that a section ``[parameters]`` describes.
+class SpaceTable(Table):
+    """What must hold between parameters."""
+
+    where: str | list[str] | None = Field(
+        None,
+        description="Conditions between parameters, joined by and, or, not, such as 'm1 < m2 and g1**2 + g2**2 < "
+        "4*pi'; in a list, all must hold. Where they do not, no point is issued, and fractions of the prior are those "
+        "of the rest.",
+    )
+
+
+def build_space(section: object, conditions: object = None) -> Space:
+    """Return the space that a section ``[parameters]`` and one ``[space]`` describe.
 
     Raises
     ------
@@ -113,16 +124,24 @@ def build_space(section: object) -> Space:
         msg = f"parameters: expected a section with one entry per parameter, got {show(section)}"
         raise ConfigError(msg)
     parameters = {name: _parameter(join("parameters", name), value) for name, value in section.items()}
+    where = validate(SpaceTable, {} if conditions is None else conditions, "space").where
     try:
-        return Space(parameters)
+        return Space(parameters, where=where)
     except ConfigError as error:
-        msg = f"parameters: {error}"
+        # A condition says by itself that it is one.
+        msg = f"{'space.' if str(error).startswith('where:') else 'parameters: '}{error}"
         raise ConfigError(msg) from None
 
 
 def dump_space(space: Space) -> dict[str, Any]:
     """Return the section that `build_space` turns into an equal space."""
     return {name: _entry(space[name]) for name in space.names}
+
+
+def dump_conditions(space: Space) -> dict[str, Any]:
+    """Return the section ``[space]``, if there is anything in it."""
+    where = list(space.where)
+    return {"space": {"where": where[0] if len(where) == 1 else where}} if where else {}
 
 
 def _parameter(where: str, value: object) -> Parameter:

@@ -14,10 +14,11 @@ from pydantic.fields import FieldInfo
 from rayscan.config.document import Table, show
 from rayscan.config.knobs import GoalTable, presets, scan_table
 from rayscan.config.load import FileTable
-from rayscan.config.parameters import PRIORS, DerivedTable
+from rayscan.config.parameters import PRIORS, DerivedTable, SpaceTable
 from rayscan.config.target import LimitTable, MeasuredTable, TargetTable
 from rayscan.config.tools import StageTable, kinds, tool_table
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.problem.expression import CONSTANTS, FUNCTIONS
 
 WIDTH = 110
 _NAMES = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): ""}
@@ -28,6 +29,7 @@ mu = 500                                        # a constant: given to the tool 
 _TARGET = """\
 mh = [124, 126]                                 # a window; one end may be inf
 """
+_LANGUAGE = f"< <= > >= == != (also chained, as in 0 < a < b), and, or, not, {', '.join((*CONSTANTS, *FUNCTIONS))}"
 _HEAD = """\
 Every key of a rayscan configuration file. A line "# key = …" has no default: give it, or leave it out.
 Paths are relative to the file. Nothing in a file is executed but the programs, functions and classes that [tool] or
@@ -59,7 +61,7 @@ def reference(section: str | None = None) -> str:
 
 def sections() -> tuple[str, ...]:
     """Return the names of the parts of the reference."""
-    return ("file", "parameters", "target", *kinds(), "stages", "scan", "goal")
+    return ("file", "parameters", "space", "target", *kinds(), "stages", "scan", "goal")
 
 
 def _section(name: str, shown: set[type[BaseModel]]) -> str:
@@ -70,6 +72,9 @@ def _section(name: str, shown: set[type[BaseModel]]) -> str:
     elif name == "parameters":
         entries = [_entry("name", table) for table in (*PRIORS.values(), DerivedTable)]
         lines = ["[parameters]", _PARAMETERS, *entries]
+    elif name == "space":
+        language = f"Expressions, here and where something is derived, know + - * / ** %, {_LANGUAGE}."
+        lines = ["[space]", *_fields(SpaceTable, shown), _comment(language)]
     elif name == "target":
         entries = [_entry("name", table) for table in (MeasuredTable, LimitTable)]
         lines = ["[target]", _TARGET, *entries, "", *_fields(TargetTable, shown)]

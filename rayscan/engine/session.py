@@ -82,7 +82,7 @@ class Session:
             parent = Parent.of(self._store.run)
             learn, seed = (options.learn, options.seed) if parent is None else parent.learning(options)
             space = problem.space
-            proposer = make_proposer(space.d, problem.target, problem.observables, learn, seed, space.zeros)
+            proposer = make_proposer(space.domain, problem.target, problem.observables, learn, seed)
             if recorder.state is not None:
                 with usable():
                     proposer.load_state_dict(recorder.state, rows[: recorder.told])

@@ -34,7 +34,7 @@ def warm_up(problem: Problem, run_id: str, scratch: str | None = None) -> None:
     workshop = Workshop(scratch=Path(scratch) if scratch else None, run_id=run_id, worker="warm-up")
     try:
         tool.open(workshop.directory)
-        u = np.random.default_rng(0).random((ATTEMPTS, problem.space.d))
+        u = problem.space.domain.draw(ATTEMPTS, np.random.default_rng(0))
         for number, x in enumerate(problem.space.to_physical(u).tolist()):
             with workshop.sandbox(number, 1) as sandbox:
                 outcome = tool.warm_up(dict(zip(problem.space.names, x, strict=True)), sandbox)

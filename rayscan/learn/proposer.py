@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from rayscan.learn.data import Array, Proposals, Rows
 from rayscan.learn.options import LearnOptions
+from rayscan.problem.domain import Domain
 from rayscan.problem.target import Target
 
 
@@ -55,26 +56,19 @@ def draws_probes(options: LearnOptions) -> bool:
 
 
 def make_proposer(
-    d: int,
-    target: Target,
-    observables: Sequence[str],
-    options: LearnOptions,
-    seed: int,
-    zeros: Array | None = None,
+    domain: Domain | int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int
 ) -> Proposer:
     """Return the method that the options name.
 
     Parameters
     ----------
-    d : int
-        Scanned parameters.
+    domain : Domain or int
+        Where points may be; a number of dimensions stands for all of the unit cube.
     target : Target
     observables : sequence of str, length m
         Names of the columns of ``Rows.observables``.
     options : LearnOptions
     seed : int
-    zeros : ndarray, shape (d,), optional
-        Where in the unit cube each parameter is zero, NaN for those that are not; see `Space.zeros`.
 
     Returns
     -------
@@ -85,7 +79,7 @@ def make_proposer(
     if options.automatic and options.selection != "paper":
         from rayscan.learn.coverage.method import CoverageProposer
 
-        return CoverageProposer(d, target, observables, options, seed, zeros)
+        return CoverageProposer(domain, target, observables, options, seed)
     from rayscan.learn.paper.method import CandidateProposer
 
-    return CandidateProposer(d, target, observables, options, seed)
+    return CandidateProposer(domain, target, observables, options, seed)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rayscan.errors import ExpressionError, did_you_mean
 
-_CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
+CONSTANTS = {"pi": np.pi, "e": np.e, "inf": np.inf}
 _ANY = -1
 """One argument or more."""
 
@@ -30,7 +30,7 @@ def _sum(*values: Any) -> Any:
     return functools.reduce(operator.add, values)
 
 
-_FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "abs": (np.abs, 1),
     "sqrt": (np.sqrt, 1),
     "exp": (np.exp, 1),
@@ -185,7 +185,7 @@ def _children(node: ast.expr, text: str, names: set[str]) -> list[ast.expr]:  # 
             _check_number(node, text)
             return []
         case ast.Name(id=name):
-            names |= {name} - set(_CONSTANTS)
+            names |= {name} - set(CONSTANTS)
             return []
         case ast.BinOp(left=left, right=right):
             _check_operator(node, text)
@@ -220,9 +220,9 @@ def _check_number(node: ast.Constant, text: str) -> None:
 
 def _check_call(node: ast.Call, text: str) -> list[ast.expr]:
     name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
-    if name not in _FUNCTIONS:
-        raise _refuse(text, node, f"unknown function {name!r}{did_you_mean(name, _FUNCTIONS)}")
-    expected = _FUNCTIONS[name][1]
+    if name not in FUNCTIONS:
+        raise _refuse(text, node, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+    expected = FUNCTIONS[name][1]
     if (not node.args if expected == _ANY else len(node.args) != expected) or node.keywords:
         takes = "one or more" if expected == _ANY else expected
         raise _refuse(text, node, f"{name} takes {takes} argument(s), got {len(node.args) + len(node.keywords)}")
@@ -234,7 +234,7 @@ def _evaluate(node: ast.expr, values: Mapping[str, ArrayLike]) -> Any:  # noqa: 
         case ast.Constant(value=value):
             return np.float64(value)  # type: ignore[arg-type]
         case ast.Name(id=name):
-            return np.asarray(values[name], dtype=np.float64) if name in values else np.float64(_CONSTANTS[name])
+            return np.asarray(values[name], dtype=np.float64) if name in values else np.float64(CONSTANTS[name])
         case ast.BinOp(left=left, op=op, right=right):
             return _BINARY[type(op)](_evaluate(left, values), _evaluate(right, values))
         case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -250,7 +250,7 @@ def _evaluate(node: ast.expr, values: Mapping[str, ArrayLike]) -> Any:  # noqa: 
             held = (_COMPARE[type(op)](one, two) for op, (one, two) in zip(ops, sides, strict=True))
             return np.asarray(functools.reduce(operator.and_, held), dtype=np.float64)
         case ast.Call(func=ast.Name(id=name), args=args):
-            return _FUNCTIONS[name][0](*(_evaluate(argument, values) for argument in args))
+            return FUNCTIONS[name][0](*(_evaluate(argument, values) for argument in args))
     msg = f"unchecked node {ast.dump(node)}"
     raise AssertionError(msg)
 

@@ -126,10 +126,12 @@ class Problem:
 
     def describe(self) -> dict[str, Any]:
         """Return what defines the problem, in plain types that JSON can hold."""
-        description = {
+        description: dict[str, Any] = {
             "space": self.space.to_dict(),
             "target": self.target.to_dict(),
             "tool": self.tool.describe(),
         }
+        if self.space.conditions:
+            description["where"] = list(self.space.conditions)
         plain: dict[str, Any] = json.loads(json.dumps(description, default=str))
         return plain

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from rayscan.errors import ConfigError, did_you_mean
 from rayscan.markup import html_table
 from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.problem.expression import Expression
+from rayscan.problem.identity import fingerprint_function, name_of
 from rayscan.problem.space import check_name
 
 Array = NDArray[np.float64]
@@ -227,17 +227,17 @@ class Target:
         except Exception as error:
             at = ", ".join(f"{name} = {value:g}" for name, value in list(point.items())[:6])
             msg = (
-                f"target function {_name(self.function)} raised {type(error).__name__}: {error}, at {at}; mend it. "
+                f"target function {name_of(self.function)} raised {type(error).__name__}: {error}, at {at}; mend it. "
                 "What was evaluated is saved, and a run with the mended function takes it over with fork="
             )
             raise ConfigError(msg) from error
         try:
             likelihood = float(answer)
         except (TypeError, ValueError):
-            msg = f"target function {_name(self.function)} returned {answer!r}; expected a bool or a likelihood"
+            msg = f"target function {name_of(self.function)} returned {answer!r}; expected a bool or a likelihood"
             raise ConfigError(msg) from None
         if likelihood < 0 or likelihood > 1:
-            name = _name(self.function)
+            name = name_of(self.function)
             msg = f"target function {name} returned {likelihood:g}; expected a bool or a likelihood in [0, 1]"
             raise ConfigError(msg)
         return likelihood
@@ -269,23 +269,6 @@ class Target:
         rows += [("function", repr(self.function))] if self.function else []
         rows += [(f"{name} =", expression) for name, expression in self.derived.items()]
         return html_table("Target", ("observable", "constraint"), rows)
-
-
-def fingerprint_function(function: Callable[..., Any]) -> str:
-    """Return a function's name and a hash of what it does, so that an edited function is seen on resume."""
-    code = getattr(function, "__code__", None)
-    constants = [_plain(constant) for constant in code.co_consts if not hasattr(constant, "co_code")] if code else []
-    body = repr((code.co_code, code.co_names, constants)) if code else ""
-    return f"{_name(function)}#{hashlib.sha256(body.encode()).hexdigest()[:12]}"
-
-
-def _plain(constant: object) -> str:
-    """Return a constant as text; that of a set must not depend on the process, which orders its strings at random."""
-    return str(sorted(map(repr, constant))) if isinstance(constant, frozenset) else str(constant)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _length(values: Mapping[str, ArrayLike]) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, ToolError, did_you_mean
+from rayscan.problem.identity import fingerprint_function
 from rayscan.problem.space import check_name
-from rayscan.problem.target import fingerprint_function
 from rayscan.tools.base import Outcome, Status, Tool
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.problem.identity import fingerprint_function
 from rayscan.problem.space import check_name
-from rayscan.problem.target import fingerprint_function
 from rayscan.tools.base import Outcome, Stage, Status, Tool
 from rayscan.tools.verdict import clip
 

@@ -10,7 +10,7 @@ import pytest
 import tomlkit
 
 import rayscan as rs
-from rayscan.config import Configuration, load_config
+from rayscan.config import Configuration, dump_config, load_config
 from rayscan.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +90,16 @@ def test_every_kind_of_prior_is_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("where", ["tanb < 50 and m0 + mu > 700", ["tanb < 50", "m0 + mu > 700"]])
+def test_conditions_are_read_and_written(tmp_path: Path, where: str | list[str]) -> None:
+    """[space] says what must hold between parameters, and stands in the file that is written out."""
+    configuration = load(tmp_path, GOOD, ("[tool]", f"[space]\nwhere = {where!r}\n\n[tool]"))
+    (tmp_path / "again.toml").write_text(dump_config(configuration.problem, rs.Scan.from_file(configuration).options))
+
+    assert configuration.space.where == ((where,) if isinstance(where, str) else tuple(where))
+    assert load_config(tmp_path / "again.toml").space == configuration.space
+
+
 def test_every_kind_of_constraint_is_read(tmp_path: Path) -> None:
     """Each entry of [target] becomes the constraint that its keys mean."""
     target = load(tmp_path).target
@@ -137,6 +147,10 @@ def test_limits_of_a_program_become_limits(tmp_path: Path) -> None:
         ("mean = 173.1, ", "", "parameters.mt.mean: missing"),
         ('derived = "m0**2"', 'derived = "m0**2 + m1"', "needs 'm1'"),
         ("mu = 500", '"point id" = 500', "parameter 'point id'"),
+        ("[tool]", "[space]\nwhere = 'tanb < m1'\n[tool]", "space.where: 'tanb < m1' needs 'm1', which is not a"),
+        ("[tool]", "[space]\nwhere = 'tanb > 70'\n[tool]", "space.where: none of 1,000,000 draws from the prior"),
+        ("[tool]", "[space]\nwere = 'tanb > 7'\n[tool]", "space: unknown key 'were'; did you mean 'where'?"),
+        ("[tool]", "[space]\nwhere = 7\n[tool]", "space.where: expected a text or a list, got 7"),
         ("mh = [124, 126]", "mh = [126, 124]", "target.mh: Window(126, 124): expected min < max"),
         ("mh = [124, 126]", "mh = [nan, 124]", "target.mh: Window: the lower end is NaN"),
         ("mh = [124, 126]", "mh = { value = 125, sgima = 1 }", "target.mh: unknown key 'sgima'; did you mean 'sigma'?"),

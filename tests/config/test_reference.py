@@ -12,6 +12,7 @@ from rayscan.config.tools import kinds, tool_table
 from rayscan.errors import ConfigError
 from rayscan.learn.options import LearnOptions
 from rayscan.options import ScanOptions
+from rayscan.problem.expression import FUNCTIONS
 
 
 def test_whole_reference_is_toml() -> None:
@@ -43,6 +44,12 @@ def test_every_knob_of_the_scan_is_there_and_explained() -> None:
     defaults = tomllib.loads(text)["scan"]
     assert defaults["hidden"] == list(LearnOptions.hidden)
     assert defaults["keep"] == ScanOptions.keep
+
+
+def test_the_language_of_expressions_is_explained() -> None:
+    """Every function that an expression may use is named."""
+    text = reference("space").replace("\n# ", " ")
+    assert all(f" {name}" in text for name in ("and", "or", "not", "pi", *FUNCTIONS))
 
 
 def test_unknown_section_is_refused_with_the_nearest() -> None:

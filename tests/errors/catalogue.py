@@ -238,6 +238,9 @@ case(RANGES, "A derived parameter of something unknown", "Name parameters of the
 case(RANGES, "An expression that is no arithmetic", "Powers are `**`; only the functions of `rayscan explain` exist.",
      ("expression 'm0^2'", "column 1", "write a power as **"), ExpressionError)(
     lambda folder: rs.Derived("m0^2"))  # fmt: skip
+case(RANGES, "Conditions that cannot hold", "Mend the condition, or the ranges.",
+     ("where", "none of 1,000,000 draws", "'m1 > 80 and m2 < 50 and m1 < m2'", "alone", "'m1 < m2' 49.9 %"))(
+    lambda folder: rs.Space(m1=(0, 100), m2=(0, 100), where="m1 > 80 and m2 < 50 and m1 < m2"))  # fmt: skip
 case(RANGES, "First points outside the ranges", "Leave them out, or widen the range.",
      ("initial", "point 1", "tanb = 70", "2 to 60"))(
     lambda folder: scan(folder, initial=[[500.0, 10.0], [500.0, 70.0]]))  # fmt: skip

@@ -22,6 +22,7 @@ from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
 from rayscan.learn.threads import serial_algebra
+from rayscan.problem.domain import Domain
 from rayscan.problem.target import Target
 
 if TYPE_CHECKING:
@@ -41,14 +42,13 @@ class CoverageProposer:
 
     Parameters
     ----------
-    d : int
+    domain : Domain or int
+        Where points may be; a number of dimensions stands for all of the unit cube.
     target : Target
     observables : sequence of str
         Names of the columns of `Rows.observables`.
     options : LearnOptions
     seed : int
-    zeros : ndarray, shape (d,), optional
-        Where in the unit cube each parameter is zero, NaN for those that are not.
 
     Attributes
     ----------
@@ -74,28 +74,24 @@ class CoverageProposer:
     """
 
     def __init__(
-        self,
-        d: int,
-        target: Target,
-        observables: Sequence[str],
-        options: LearnOptions,
-        seed: int,
-        zeros: Array | None = None,
+        self, domain: Domain | int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int
     ) -> None:
+        self.domain = Domain.of(domain)
+        d = self.domain.d
         self.d, self.target, self.options, self.seed = d, target, options, seed
         self.generation = 0
         self.fast = options.selection == "fast"
         self.ladder = Ladder(target, observables)
         self.replay = Replay(d, target, self.ladder)
-        self.belief = Belief(Features(d, zeros), self.ladder, options, seed)
-        self.sampler = Sampler(d, self.belief, fast=self.fast)
+        self.belief = Belief(Features(d, self.domain.zeros), self.ladder, options, seed)
+        self.sampler = Sampler(self.domain, self.belief, fast=self.fast)
         self.hops = Hops()
         self.growth = Growth(ENOUGH if self.ladder.outputs else LABELS_ENOUGH)
         self.transplants = Transplants()
         # A classifier cannot know of what it has not seen; observables point the way to it.
         self.exploration = Exploration(d, belief=0.0 if self.ladder.outputs else 1.0)
         self._asked = self._draws = 0
-        self.initial = InitialDesign(d, options, seed)
+        self.initial = InitialDesign(self.domain, options, seed)
         self._islands = Islands(np.empty((0, d)))
         self._dead: Array = np.empty((0, d))
 
@@ -201,14 +197,17 @@ class CoverageProposer:
         if self.d > NEAR:
             return {Origin.POPULATION: self.sampler.propose(n, self.replay, taken, rng)}
         count = 0 if self.fast else rng.binomial(n, self.hops.share)
-        hops = self.hops.propose(self._islands, self._dead, count, rng)
-        moved = self._transplanted(n - len(hops), rng)
+        hops = self._allowed(self.hops.propose(self._islands, self._dead, count, rng))
+        moved = self._allowed(self._transplanted(n - len(hops), rng))
         steps = rng.binomial(n - len(hops) - len(moved), self.growth.share)
-        grown = self.growth.propose(self._valid, self.replay.u[~self.replay.valid], steps, rng)
+        grown = self._allowed(self.growth.propose(self._valid, self.replay.u[~self.replay.valid], steps, rng))
         placed = [hops, moved, grown]
         left, taken = n - sum(map(len, placed)), np.concatenate([taken, *placed])
         walked = self.sampler.propose(left, self.replay, taken, rng)
         return {Origin.LOCAL: hops, Origin.TRANSPLANT: moved, Origin.GROWTH: grown, Origin.POPULATION: walked}
+
+    def _allowed(self, u: Array) -> Array:
+        return u if self.domain.whole else u[self.domain.inside(u)]
 
     def _transplanted(self, n: int, rng: np.random.Generator) -> Array:
         """Return some of `n` points ``(k, d)`` by which the word of islands alike is tested."""

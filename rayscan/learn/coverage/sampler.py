@@ -20,6 +20,7 @@ from rayscan.learn.population.blocks import Blocks
 from rayscan.learn.population.population import Population
 from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.replay import Replay
+from rayscan.problem.domain import Domain
 
 PLACED, FEW = 1000, 500
 """With labels alone, particles that are placed, and those that come from the prior."""
@@ -70,15 +71,17 @@ class Sampler:
 
     Parameters
     ----------
-    d : int
+    domain : Domain
+        Where points may be.
     belief : Belief
     fast : bool
         Take the surest candidates rather than even ones.
     """
 
-    def __init__(self, d: int, belief: Belief, *, fast: bool) -> None:
-        self.d, self.belief, self.fast = d, belief, fast
-        self.population = Population(d, belief.device)
+    def __init__(self, domain: Domain, belief: Belief, *, fast: bool) -> None:
+        self.d = d = domain.d
+        self.domain, self.belief, self.fast = domain, belief, fast
+        self.population = Population(domain, belief.device)
         self._blocks = Blocks.whole(d)
         self.candidates = Candidates(d)
         self._known: Array = np.empty((0, d))
@@ -181,7 +184,7 @@ class Sampler:
         .. [1] E. Veach and L. Guibas, "Optimally combining sampling techniques for Monte Carlo rendering", SIGGRAPH 95.
         """
         n = n_uniform + n_probes
-        origin, u = np.full(n, Origin.UNIFORM, dtype=np.int8), rng.random((n, self.d))
+        origin, u = np.full(n, Origin.UNIFORM, dtype=np.int8), self.domain.draw(n, rng)
         if not n_probes:
             return u, origin, np.ones(n)
         origin[rng.permutation(n)[:n_probes]] = Origin.PROBE
@@ -195,7 +198,7 @@ class Sampler:
         What they share is the valid volume, which blind points tell.
         """
         blind, valid = np.isin(replay.rows.origin, (Origin.INITIAL, Origin.UNIFORM)), replay.valid
-        volume = (valid[blind].sum() + 1) / (blind.sum() + 100)
+        volume = self.domain.share * (valid[blind].sum() + 1) / (blind.sum() + 100)
         return float((volume / (valid.sum() + n)) ** (1 / self.d))
 
     def _surest(self, n: int, replay: Replay) -> NDArray[np.int64]:
@@ -226,7 +229,8 @@ class Sampler:
         if not self.belief.jury:
             return self._looked_at_twice(visited, n, rng)
         some = visited[rng.permutation(len(visited))[: n * WIDE_CHOICE]]
-        return climbed(some, self.belief.log_p, math.log(BELIEVED), CLIMB * self._spacing(n, replay), rng)
+        reach = CLIMB * self._spacing(n, replay)
+        return climbed(some, self.belief.log_p, math.log(BELIEVED), reach, rng, self.domain.inside)
 
     def _looked_at_twice(self, visited: Array, n: int, rng: np.random.Generator) -> Array:
         """Return some of the places ``(k, d)`` that particles visited, those more seldom that are less sure."""

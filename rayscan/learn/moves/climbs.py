@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rayscan.learn.data import Array
 from rayscan.learn.moves.trials import in_cube
 
 LogDensity = Callable[[Array], Array]
+Inside = Callable[[Array], NDArray[np.bool_]]
 
 STEPS = 12
 SHORTEST = 0.1
 """Of the lengths of steps, in units of the longest way."""
 
 
-def climbed(places: Array, log_p: LogDensity, enough: float, reach: float, rng: np.random.Generator) -> Array:
+def climbed(
+    places: Array,
+    log_p: LogDensity,
+    enough: float,
+    reach: float,
+    rng: np.random.Generator,
+    inside: Inside = in_cube,
+) -> Array:
     """Return places ``(n, d)``, each moved by steps at random that make it surer, until it is sure enough.
 
     What is learned from bare labels blurs a thin region: it is doubted all over, and believed nowhere near as much as
@@ -33,6 +42,8 @@ def climbed(places: Array, log_p: LogDensity, enough: float, reach: float, rng: 
     reach : float
         How far from where it was a place may end.
     rng : numpy Generator
+    inside : callable
+        Which places ``(n, d)`` may be taken ``(n,)``: all of the unit cube by default.
     """
     u, level = places.copy(), log_p(places)
     d = places.shape[1]
@@ -42,7 +53,7 @@ def climbed(places: Array, log_p: LogDensity, enough: float, reach: float, rng: 
             break
         length = reach * np.exp(rng.uniform(np.log(SHORTEST), 0.0, len(doubted)))
         trial = u[doubted] + rng.normal(size=(len(doubted), d)) * (length / np.sqrt(d))[:, None]
-        allowed = in_cube(trial) & (np.linalg.norm(trial - places[doubted], axis=1) <= reach)
+        allowed = inside(trial) & (np.linalg.norm(trial - places[doubted], axis=1) <= reach)
         doubted, trial = doubted[allowed], trial[allowed]
         if not len(trial):
             continue

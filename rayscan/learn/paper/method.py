@@ -19,11 +19,14 @@ from rayscan.learn.paper.selection import Candidates, Indices
 from rayscan.learn.paper.similarity import SimilarityClassifier
 from rayscan.learn.paper.surrogate import Prediction, Surrogate
 from rayscan.learn.paper.vegas_map import VegasMap
+from rayscan.problem.domain import Domain
 from rayscan.problem.target import Target
 
 COLUMNS = ("u", "origin", "density", "score")
 POOL, CHOICE, TRAINING, WEIGHTS = 1, 2, 3, 4
 """Streams of random numbers, so that none depends on how often another was used. 0 is the initial design's."""
+MOST_TRIED = 10
+"""Draws from the map, for each that is wanted, of which most may violate the conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class CandidateProposer:
 
     Parameters
     ----------
-    d : int
+    domain : Domain or int
+        Where points may be; a number of dimensions stands for all of the unit cube.
     target : Target
     observables : sequence of str, length m
         Names of the columns of ``Rows.observables``.
@@ -78,10 +82,14 @@ class CandidateProposer:
     .. [1] A. Hammad et al., "DLScanner", arXiv:2412.19675, §2 and §6.1.
     """
 
-    def __init__(self, d: int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int) -> None:
+    def __init__(
+        self, domain: Domain | int, target: Target, observables: Sequence[str], options: LearnOptions, seed: int
+    ) -> None:
+        self.domain = Domain.of(domain)
+        d = self.domain.d
         self.d, self.target, self.observables, self.options, self.seed = d, target, tuple(observables), options, seed
         self.generation = 0
-        self.initial = InitialDesign(d, options, seed)
+        self.initial = InitialDesign(self.domain, options, seed)
         self.map = VegasMap(d, options.ninc, options.nitn, options.alpha, options.nproc)
         self.surrogate: Surrogate = make_surrogate(d, target, observables, options, self._number(WEIGHTS))
         self._history = History(d, len(self.observables))
@@ -191,16 +199,40 @@ class CandidateProposer:
     def _draw_pool(self) -> Pool:
         size, rng = self._pool_size(), self._rng(POOL, self._pools)
         mapped = round(self.options.map_share * size) if self.map.trained else 0
-        uniform = rng.random((size - mapped, self.d))
-        u, jacobian = self.map.sample(mapped, rng)
-        u = np.concatenate([uniform, u])
+        uniform = self.domain.draw(size - mapped, rng)
+        u, jacobian, scale = self._mapped(mapped, rng)
+        mapped = len(u)
+        # Where the map hardly meets the conditions, uniform points take the places that are left.
+        more = self.domain.draw(size - len(uniform) - mapped, rng)
+        u = np.concatenate([uniform, more, u])
         origin = np.repeat(np.array([Origin.UNIFORM, Origin.MAP], dtype=np.int8), [size - mapped, mapped])
-        density = np.concatenate([np.ones(size - mapped), 1.0 / jacobian])
+        density = np.concatenate([np.ones(size - mapped), scale / jacobian])
         share = mapped / size
-        mixture = 1.0 - share + share * self.map.density(u) if mapped else np.ones(size)
+        mixture = 1.0 - share + share * scale * self.map.density(u) if mapped else np.ones(size)
         nothing = Prediction(np.zeros(size), np.zeros(size), np.zeros(size, dtype=bool))
         prediction = self.surrogate.predict(u) if self.surrogate.ready else nothing
         return Pool(u, origin, density, mixture, prediction)
+
+    def _mapped(self, n: int, rng: np.random.Generator) -> tuple[Array, Array, float]:
+        """Draw points from the map, `n` of them unless it hardly meets the conditions.
+
+        Returns
+        -------
+        u : ndarray, shape (k, d)
+        jacobian : ndarray, shape (k,)
+        scale : float
+            The density is ``scale / jacobian``: what the map has where the conditions hold is that much denser than all
+            that it has, and densities refer to the prior where they hold.
+        """
+        places, jacobians, found, tried = [np.empty((0, self.d))], [np.empty(0)], 0, 0
+        while found < n and tried < MOST_TRIED * n:
+            u, jacobian = self.map.sample(n, rng)
+            inside = self.domain.inside(u)
+            places.append(u[inside])
+            jacobians.append(jacobian[inside])
+            found, tried = found + int(inside.sum()), tried + n
+        scale = self.domain.share * tried / found if found else 1.0
+        return np.concatenate(places)[:n], np.concatenate(jacobians)[:n], scale
 
     def _nothing(self) -> Proposals:
         none = np.empty(0)

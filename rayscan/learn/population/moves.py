@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rayscan.learn.population.blocks import Blocks
+from rayscan.problem.domain import Domain
 
 SMALL = 1e-5
 """Standard deviation of what is added to differences, so that no place stays out of reach."""
@@ -93,6 +94,8 @@ class Moves:
         Parameters or directions that belong together, such as those that one observable depends on.
     density : Density
     generator : torch.Generator
+    domain : Domain, optional
+        Beyond it nothing goes; all of the cube by default.
 
     References
     ----------
@@ -101,8 +104,11 @@ class Moves:
     .. [2] F. Liang, W. H. Wong, J. Am. Stat. Assoc. 96 (2001) 653: crossover in evolutionary Monte Carlo.
     """
 
-    def __init__(self, blocks: Blocks, density: Density, generator: torch.Generator) -> None:
+    def __init__(
+        self, blocks: Blocks, density: Density, generator: torch.Generator, domain: Domain | None = None
+    ) -> None:
         self.blocks, self.density, self.generator = blocks, density, generator
+        self.domain = domain or Domain(blocks.axes.shape[1])
 
     def sweep(self, particles: Particles, power: float) -> None:
         """Move all particles once by each move, in place; they sample the density to a `power`."""
@@ -126,7 +132,7 @@ class Moves:
         noise = torch.randn((n, d), generator=self.generator, device=u.device, dtype=u.dtype) * SMALL
         step = u[a] - u[b] if plane is None else (u[a] - u[b]) @ plane
         trial = before.u + active * (size * step + noise)
-        inside = torch.nonzero(((trial >= 0) & (trial <= 1)).all(1))[:, 0]
+        inside = torch.nonzero(self._inside(trial))[:, 0]
         after = before[inside].moved_to(trial[inside], active[inside], self.density)
         self._accept(particles, moved[inside], after, power)
 
@@ -142,8 +148,13 @@ class Moves:
         n, d = particles.u.shape
         moved = self._single(n, d, particles.u)
         trial = torch.where(moved, self._uniform((n, d), particles.u), particles.u)
-        everyone = torch.arange(n, device=trial.device)
-        self._accept(particles, everyone, particles.moved_to(trial, moved, self.density), power)
+        inside = torch.arange(n, device=trial.device)
+        if self.domain.whole:
+            after = particles.moved_to(trial, moved, self.density)
+        else:
+            inside = inside[self._inside(trial)]
+            after = particles[inside].moved_to(trial[inside], moved[inside], self.density)
+        self._accept(particles, inside, after, power)
 
     def _exchange(self, particles: Particles, first: Tensor, second: Tensor, power: float) -> None:
         n, like = len(first), particles.u
@@ -152,11 +163,11 @@ class Moves:
         if plane is None:
             swapped = self._swapped(n, like)
             u_one, u_two = torch.where(swapped, two.u, one.u), torch.where(swapped, one.u, two.u)
-            inside = torch.ones(n, dtype=torch.bool, device=like.device)
+            inside = self._inside(u_one) & self._inside(u_two)
         else:
             swapped, step = torch.ones_like(one.u, dtype=torch.bool), (two.u - one.u) @ plane
             u_one, u_two = one.u + step, two.u - step
-            inside = ((u_one >= 0) & (u_one <= 1) & (u_two >= 0) & (u_two <= 1)).all(1)
+            inside = self._inside(u_one) & self._inside(u_two)
         new_one, new_two = (
             each.moved_to(u.clamp(0, 1), swapped, self.density) for each, u in ((one, u_one), (two, u_two))
         )
@@ -180,6 +191,11 @@ class Moves:
         count = len(self.blocks.planes)
         k = int(torch.randint(2 * count, (), generator=self.generator, device=like.device)) if count else 0
         return self.blocks.planes[k] if k < count else None
+
+    def _inside(self, u: Tensor) -> Tensor:
+        if self.domain.whole:
+            return ((u >= 0) & (u <= 1)).all(1)
+        return torch.from_numpy(self.domain.inside(u.cpu().numpy())).to(u.device)
 
     def _accept(self, particles: Particles, moved: Tensor, trial: Particles, power: float) -> None:
         """Let those of the `moved` particles go to their trial places that Metropolis accepts."""

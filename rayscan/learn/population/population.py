@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rayscan.learn.data import Array
 from rayscan.learn.population.blocks import Blocks
 from rayscan.learn.population.moves import Density, Moves, Particles
 from rayscan.learn.population.tempering import Level, resampled, temper
+from rayscan.problem.domain import Domain
 
 SIZE = 1500
 WIDE = 0.25
@@ -30,7 +32,8 @@ class Population:
 
     Parameters
     ----------
-    d : int
+    domain : Domain or int
+        Where particles may be, with a uniform prior; a number of dimensions stands for all of the cube.
     device : torch.device
 
     Attributes
@@ -41,9 +44,10 @@ class Population:
         Particles of a power of the density.
     """
 
-    def __init__(self, d: int, device: torch.device) -> None:
-        self.d, self.device = d, device
-        self.sweeps = SWEEPS + d // SWEEPS_EACH
+    def __init__(self, domain: Domain | int, device: torch.device) -> None:
+        self.domain, self.device = Domain.of(domain), device
+        self.d = self.domain.d
+        self.sweeps = SWEEPS + self.d // SWEEPS_EACH
         self.probes: Level | None = None
         self.level: Level | None = None
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -72,7 +76,7 @@ class Population:
             Particles; `SIZE` by default.
         """
         moves = self._moves(density, blocks, seed)
-        u = torch.rand((size or SIZE, self.d), generator=moves.generator, device=self.device, dtype=torch.float64)
+        u = self._prior(size or SIZE, moves.generator, seed)
         self.probes = temper(Level(Particles.at(u, density), 0.0, 0.0), WIDE, moves, self.sweeps)
         self.level = temper(self.probes, 1.0, moves, self.sweeps)
         self._order = np.empty(0, dtype=np.int64)
@@ -133,7 +137,12 @@ class Population:
     def _moves(self, density: Density, blocks: Blocks, seed: int) -> Moves:
         generator = torch.Generator(self.device)
         generator.manual_seed(seed)
-        return Moves(blocks.to(self.device), density, generator)
+        return Moves(blocks.to(self.device), density, generator, self.domain)
+
+    def _prior(self, n: int, generator: torch.Generator, seed: int) -> Tensor:
+        if self.domain.whole:
+            return torch.rand((n, self.d), generator=generator, device=self.device, dtype=torch.float64)
+        return torch.from_numpy(self.domain.draw(n, np.random.default_rng(seed))).to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the particles are."""
