@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from rayscan.learn.data import Origin, Rows
 from rayscan.store.schema import Schema
+from rayscan.store.times import as_seconds
 from rayscan.tools.base import Status
 
 STATUS_CODES = {status.label: int(status) for status in Status}
@@ -51,8 +52,9 @@ def as_rows(table: pa.Table, schema: Schema) -> Rows:
 
 
 def column(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
-    """Return a column of numbers as an array of shape ``(n,)``."""
-    values: np.ndarray[Any, Any] = table.column(name).to_numpy()
+    """Return a column of numbers as an array of shape ``(n,)``; of times as Unix time in seconds, NaN where unknown."""
+    chosen = table.column(name)
+    values: np.ndarray[Any, Any] = as_seconds(chosen) if pa.types.is_timestamp(chosen.type) else chosen.to_numpy()
     return values
 
 

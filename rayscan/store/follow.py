@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from rayscan.store.run_directory import RunDirectory
 from rayscan.store.segments import CLOSED, OPEN, read_segment, segments
+from rayscan.store.times import with_schema
 
 
 class Follower:
@@ -51,8 +52,7 @@ class Follower:
             before = taken.get(stem, 0)
             if table is not None and table.num_rows > before:
                 taken[stem] = table.num_rows
-                new = table.select(self._schema.names).slice(before)
-                parts.append(new.replace_schema_metadata(None).cast(self._schema.remove_metadata()))
+                parts.append(with_schema(table.slice(before), self._schema.remove_metadata()))
         # Only now: where a file cannot be read, the next call brings all that this one would have.
         self._taken, self._sizes = taken, sizes
         return pa.concat_tables(parts).unify_dictionaries() if parts else self._schema.empty_table()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rayscan.errors import StoreError, did_you_mean
 from rayscan.learn.data import Origin
+from rayscan.store.times import TIME, as_times
 from rayscan.tools.base import Stage, Status
 
 FORMAT = "1"
@@ -91,7 +92,7 @@ class Schema:
                 pa.field("density", pa.float64()),
                 pa.field("score", pa.float64()),
                 pa.field("generation", pa.int32()),
-                *(pa.field(name, pa.float64(), metadata={"unit": "s"}) for name in ("issued", "started", "ended")),
+                *(pa.field(name, TIME) for name in ("issued", "started", "ended")),
                 pa.field("host", pa.string()),
                 pa.field("worker", pa.string()),
                 pa.field("attempt", pa.int32()),
@@ -275,6 +276,8 @@ def _record_batch(columns: Mapping[str, Any], schema: pa.Schema, d: int) -> pa.R
             arrays.append(pa.DictionaryArray.from_arrays(pa.array(values), pa.array(_LABELS[arrow_field.name])))
         elif arrow_field.name == "u":
             arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), d))
+        elif arrow_field.type == TIME:
+            arrays.append(as_times(values))
         else:
             arrays.append(values if isinstance(values, pa.Array) else pa.array(values, arrow_field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

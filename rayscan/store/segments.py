@@ -19,6 +19,7 @@ from rayscan.errors import StoreError
 from rayscan.plain_file import open_plain
 from rayscan.store.files import replace_atomically
 from rayscan.store.stream import SegmentWriter, Tail, read_stream
+from rayscan.store.times import with_schema
 
 SEGMENT_BYTES = 64 * 2**20
 GROUP_ROWS = 131_072
@@ -202,8 +203,7 @@ def iterate(directory: Path, prefix: str, schema: pa.Schema) -> Iterator[pa.Tabl
         if table is None or not table.num_rows:
             continue
         try:
-            # Parquet names the items of lists in its own way; the types are the same.
-            yield table.select(schema.names).replace_schema_metadata(schema.metadata).cast(schema)
+            yield with_schema(table, schema)
         except (pa.ArrowException, KeyError, ValueError) as error:
             msg = f"{directory / stem}: other columns than run.json says ({error}); restore the file from a copy"
             raise StoreError(msg) from error

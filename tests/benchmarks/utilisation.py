@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 import rayscan as rs
+from rayscan.store.arrays import column
 
 
 def busy_share(table: Any, evaluators: int) -> float:
     """Return the share of the evaluators' time between first and last issue that was spent on points."""
-    issued, started, ended = (table[name].to_numpy() for name in ("issued", "started", "ended"))
+    issued, started, ended = (column(table, name) for name in ("issued", "started", "ended"))
     first, last = issued.min(), issued.max()
     worked = np.clip(np.minimum(ended, last) - np.maximum(started, first), 0, None).sum()
     return float(worked / (evaluators * (last - first)))
