@@ -282,7 +282,7 @@ class Fork:
             name
             for name in old
             if before.get(name, {}).get("prior") not in {"fixed", "derived"}
-            and name in before.get(name, {}).get("free", [name])
+            and before.get(name, {}).get("scanned", True)
         ]
         for axis, name in enumerate(was_free):
             if name in space.free and not compare(before[name], described[name]):

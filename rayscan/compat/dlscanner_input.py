@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rayscan.config.parameters import build_space
+from rayscan.config.space import build_space
 from rayscan.config.target import build_target
 from rayscan.errors import ConfigError, did_you_mean
 from rayscan.problem.space import RESERVED_NAMES, check_name

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rayscan.config.document import Table, read_document, validate
 from rayscan.config.knobs import GoalTable, build_options, dump_options
-from rayscan.config.parameters import build_space, dump_conditions, dump_space
+from rayscan.config.space import build_space, dump_conditions, dump_space, unnamed_transforms
 from rayscan.config.target import build_target, dump_target
 from rayscan.config.tools import build_tool, dump_tool
 from rayscan.errors import ConfigError
@@ -31,7 +31,7 @@ class FileTable(Table):
     base: str | None = Field(
         None, description="What relative paths in this file are relative to; the directory of the file by default."
     )
-    parameters: Any = Field(description="What is scanned: one entry per parameter.")
+    parameters: Any = Field(description="What is scanned: an entry for each parameter, or for several at once.")
     space: Any = Field(None, description="What must hold between parameters.")
     tool: Any = Field(None, description="The program, package or function that evaluates a point.")
     stages: Any = Field(None, description="Several of them in order, in place of [tool].")
@@ -184,6 +184,7 @@ def _in(file: Path, error: ConfigError) -> ConfigError:
 def _only_in_python(problem: Problem, options: ScanOptions, tables: Mapping[str, Any] | None) -> list[str]:
     learn = options.learn
     missing = [] if tables is not None else [f"the tool, {type(problem.tool).__name__} {problem.tool.name!r}"]
+    missing += [f"the prior of {', '.join(one.names)}" for one in unnamed_transforms(problem.space)]
     if problem.target.function is not None:
         missing.append("the target's function")
     if not isinstance(learn.surrogate, str):

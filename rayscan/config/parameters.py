@@ -1,4 +1,4 @@
-"""The section ``[parameters]``: what each entry means as a prior, and back."""
+"""The entries of ``[parameters]``: what each means as the prior of one parameter, and back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rayscan.config.document import Table, join, show, validate
+from rayscan.config.document import Table, show, validate
 from rayscan.errors import ConfigError, did_you_mean
 from rayscan.problem.priors import Choice, Derived, Fixed, Log, Normal, SymLog, Uniform
-from rayscan.problem.space import Parameter, Space
+from rayscan.problem.space import Parameter
 
 
 class UniformTable(Table):
@@ -101,50 +101,8 @@ PRIORS: dict[str, type[AnyTable]] = {
 }
 
 
-class SpaceTable(Table):
-    """What must hold between parameters."""
-
-    where: str | list[str] | None = Field(
-        None,
-        description="Conditions between parameters, joined by and, or, not, such as 'm1 < m2 and g1**2 + g2**2 < "
-        "4*pi'; in a list, all must hold. Where they do not, no point is issued, and fractions of the prior are those "
-        "of the rest.",
-    )
-
-
-def build_space(section: object, conditions: object = None) -> Space:
-    """Return the space that a section ``[parameters]`` and one ``[space]`` describe.
-
-    Raises
-    ------
-    ConfigError
-        Naming the parameter and the key.
-    """
-    if not isinstance(section, Mapping):
-        msg = f"parameters: expected a section with one entry per parameter, got {show(section)}"
-        raise ConfigError(msg)
-    parameters = {name: _parameter(join("parameters", name), value) for name, value in section.items()}
-    where = validate(SpaceTable, {} if conditions is None else conditions, "space").where
-    try:
-        return Space(parameters, where=where)
-    except ConfigError as error:
-        # A condition says by itself that it is one.
-        msg = f"{'space.' if str(error).startswith('where:') else 'parameters: '}{error}"
-        raise ConfigError(msg) from None
-
-
-def dump_space(space: Space) -> dict[str, Any]:
-    """Return the section that `build_space` turns into an equal space."""
-    return {name: _entry(space[name]) for name in space.names}
-
-
-def dump_conditions(space: Space) -> dict[str, Any]:
-    """Return the section ``[space]``, if there is anything in it."""
-    where = list(space.where)
-    return {"space": {"where": where[0] if len(where) == 1 else where}} if where else {}
-
-
-def _parameter(where: str, value: object) -> Parameter:
+def build_parameter(where: str, value: object) -> Parameter:
+    """Return the prior, constant or expression that an entry means; a ConfigError says `where` it is wrong."""
     if isinstance(value, Mapping):
         build = validate(_table_of(where, value), value, where).build
     elif isinstance(value, list) and len(value) == 2:
@@ -176,7 +134,8 @@ def _table_of(where: str, value: Mapping[str, Any]) -> type[AnyTable]:
     return PRIORS[prior]
 
 
-def _entry(parameter: Parameter) -> Any:  # noqa: PLR0911 - one line for each kind
+def dump_parameter(parameter: Parameter) -> Any:  # noqa: PLR0911 - one line for each kind
+    """Return the entry that `build_parameter` turns into an equal one."""
     match parameter:
         case Uniform(lo, hi):
             return [lo, hi]

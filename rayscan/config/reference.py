@@ -12,9 +12,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rayscan.config.document import Table, show
+from rayscan.config.joint import JOINT
 from rayscan.config.knobs import GoalTable, presets, scan_table
 from rayscan.config.load import FileTable
-from rayscan.config.parameters import PRIORS, DerivedTable, SpaceTable
+from rayscan.config.parameters import PRIORS, DerivedTable
+from rayscan.config.space import SpaceTable
 from rayscan.config.target import LimitTable, MeasuredTable, TargetTable
 from rayscan.config.tools import StageTable, kinds, tool_table
 from rayscan.errors import ConfigError, did_you_mean
@@ -32,8 +34,9 @@ mh = [124, 126]                                 # a window; one end may be inf
 _LANGUAGE = f"< <= > >= == != (also chained, as in 0 < a < b), and, or, not, {', '.join((*CONSTANTS, *FUNCTIONS))}"
 _HEAD = """\
 Every key of a rayscan configuration file. A line "# key = …" has no default: give it, or leave it out.
-Paths are relative to the file. Nothing in a file is executed but the programs, functions and classes that [tool] or
-[[stages]] name; functions and classes come from modules that Python can import, never from the file's own folder.
+Paths are relative to the file. Nothing in a file is executed but the programs, functions and classes that [tool],
+[[stages]] or a transform in [parameters] name; functions and classes come from modules that Python can import, never
+from the file's own folder.
 """
 
 
@@ -71,7 +74,8 @@ def _section(name: str, shown: set[type[BaseModel]]) -> str:
         lines = [_field(key, fields[key], shown) for key in ("out", "base")]
     elif name == "parameters":
         entries = [_entry("name", table) for table in (*PRIORS.values(), DerivedTable)]
-        lines = ["[parameters]", _PARAMETERS, *entries]
+        joint = [_entry('"a, b, c"', table) for table in JOINT.values()]
+        lines = ["[parameters]", _PARAMETERS, *entries, _comment("Several parameters with a prior in common:"), *joint]
     elif name == "space":
         language = f"Expressions, here and where something is derived, know + - * / ** %, {_LANGUAGE}."
         lines = ["[space]", *_fields(SpaceTable, shown), _comment(language)]

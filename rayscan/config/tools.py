@@ -107,7 +107,7 @@ def dump_tool(tool: Tool) -> dict[str, Any] | None:
     if kept is not None:
         return kept
     if type(tool) is tool_class("function"):
-        name = _importable(tool.f)  # type: ignore[attr-defined]
+        name = importable(tool.f)  # type: ignore[attr-defined]
         if name is not None:
             table = {"kind": "function", "f": name, "outputs": list(tool.outputs), "vectorized": tool.vectorized}
             return {"tool": table}
@@ -240,7 +240,7 @@ def _build_chain(stages: object, base: Path, target: Target) -> Tool:
     return chain
 
 
-def _importable(f: Any) -> str | None:
+def importable(f: Any) -> str | None:
     """Return the name by which a file can ask for a function, None for one that has none."""
     module, name = getattr(f, "__module__", None), getattr(f, "__qualname__", "<none>")
     if not module or module == "__main__" or "<" in name:

@@ -81,7 +81,7 @@ class Joint:
     def to_dict(self) -> dict[str, Any]:
         """Describe the distribution in plain types."""
         described = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
-        return {"prior": type(self).__name__.lower(), **described, "free": list(self.free)}
+        return {"prior": type(self).__name__.lower(), **described}
 
     def __repr__(self) -> str:
         given = ", ".join(f"{key}={value!r}" for key, value in vars(self).items() if key != "names")

@@ -90,7 +90,7 @@ class PriorTransform(Joint):
     def to_dict(self) -> dict[str, Any]:
         functions = {"transform": self.transform, "inverse": self.inverse}
         told = {key: fingerprint_function(one) for key, one in functions.items() if one is not None}
-        return {"prior": "transform", "names": list(self.names), "free": list(self.free), **told}
+        return {"prior": "transform", "names": list(self.names), **told}
 
     def _ask(self, what: str, values: Array) -> Array:
         function = getattr(self, what)

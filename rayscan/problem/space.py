@@ -286,7 +286,11 @@ class Space:
         described: dict[str, dict[str, Any]] = {}
         for name, parameter in self._parameters.items():
             if isinstance(parameter, Joint):
-                described[name] = parameter.to_dict()
+                low, high = parameter.bounds_of(name)
+                ends = {"lo": low, "hi": high} if low > -np.inf else {}
+                # What follows from the others has no axis.
+                follows = {} if name in parameter.free else {"scanned": False}
+                described[name] = {**parameter.to_dict(), **ends, **follows}
                 continue
             values = {key: list(v) if isinstance(v, tuple) else v for key, v in vars(parameter).items()}
             described[name] = {"prior": type(parameter).__name__.lower(), **values}

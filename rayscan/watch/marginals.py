@@ -31,7 +31,11 @@ class Marginals:
     def __init__(self, run: RunDirectory) -> None:
         space, target = run.description.get("space", {}), run.description.get("target", {})
         priors = {name: _prior(space.get(name)) for name in run.schema.parameters}
-        free = [name for name, prior in priors.items() if prior.get("prior") not in {"fixed", "derived"}]
+        free = [
+            name
+            for name, prior in priors.items()
+            if prior.get("prior") not in {"fixed", "derived"} and prior.get("scanned", True)
+        ]
         self._d, self._units = run.schema.d, run.schema.units
         # A description of elsewhere may not say which ones are scanned.
         self._priors = {name: priors[name] for name in free} if len(free) == self._d else {}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import rayscan as rs
 from rayscan.config import dump_config, load_config
 from rayscan.config.knobs import parse_duration
-from rayscan.config.parameters import build_space, dump_space
+from rayscan.config.space import build_space, dump_space
 from rayscan.config.target import build_target, dump_target
 from rayscan.errors import ConfigError
 

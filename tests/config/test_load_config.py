@@ -6,6 +6,7 @@ import contextlib
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tomlkit
 
@@ -90,6 +91,39 @@ def test_every_kind_of_prior_is_read(tmp_path: Path) -> None:
     )
 
 
+def test_joint_priors_are_read_and_written(tmp_path: Path) -> None:
+    """An entry whose key names several parameters is their joint prior, and stands in the file that is written out."""
+    entries = """
+"f1, f2,f3" = { prior = "simplex" }
+"m1, m2" = { prior = "ordered", of = { prior = "log", min = 10, max = 1000 } }
+"m3, m4" = { prior = "ordered", of = [0, 1] }
+"x, y" = { prior = "ball", radius = [1, 2], center = 3 }
+"c, s" = { prior = "transform", transform = "numpy:fliplr", inverse = "numpy:fliplr" }
+"""
+    used = " + ".join(f"{{{name}}}" for name in ("m0sq", "f1", "m1", "m2", "m3", "m4", "x", "y", "c", "s"))
+    configuration = load(tmp_path, GOOD, ("mu = 500", f"mu = 500{entries}"), ("{m0sq}", used))
+    (tmp_path / "again.toml").write_text(dump_config(configuration.problem, rs.Scan.from_file(configuration).options))
+
+    space = configuration.space
+    assert space.names[6:] == ("f1", "f2", "f3", "m1", "m2", "m3", "m4", "x", "y", "c", "s", "mA", "m0sq")
+    assert space["f3"] == rs.Simplex("f1", "f2", "f3")
+    assert space["m1"] == rs.Ordered("m1", "m2", of=rs.Log(10, 1000))
+    assert space["m4"] == rs.Ordered("m3", "m4", of=(0, 1))
+    assert space["x"] == rs.Ball("x", "y", radius=(1, 2), center=3)
+    assert space["c"] == rs.PriorTransform("c", "s", transform=np.fliplr, inverse=np.fliplr)
+    assert load_config(tmp_path / "again.toml").space == space
+
+
+def test_a_transform_that_a_file_cannot_name_is_said_to_be_missing() -> None:
+    """The file that is written out says that it cannot repeat the scan."""
+    space = rs.Space(rs.PriorTransform("a", "b", transform=lambda u: u), x=(0, 1))
+    scan = rs.Scan(space, rs.Function(math.hypot, outputs=["h"]), rs.Target(h=(0, 1)))
+
+    assert "# Made in Python, so this file alone cannot repeat it: the prior of a, b" in dump_config(
+        scan.problem, scan.options
+    )
+
+
 @pytest.mark.parametrize("where", ["tanb < 50 and m0 + mu > 700", ["tanb < 50", "m0 + mu > 700"]])
 def test_conditions_are_read_and_written(tmp_path: Path, where: str | list[str]) -> None:
     """[space] says what must hold between parameters, and stands in the file that is written out."""
@@ -147,6 +181,13 @@ def test_limits_of_a_program_become_limits(tmp_path: Path) -> None:
         ("mean = 173.1, ", "", "parameters.mt.mean: missing"),
         ('derived = "m0**2"', 'derived = "m0**2 + m1"', "needs 'm1'"),
         ("mu = 500", '"point id" = 500', "parameter 'point id'"),
+        ("mu = 500", "'a, b' = [0, 1]", "parameters.a, b: expected a table with prior = one of simplex, ordered"),
+        ("mu = 500", "'a, b' = {prior = 'simplx'}", "did you mean 'simplex'?"),
+        ("mu = 500", "a = {prior = 'simplex'}", "parameters.a: Simplex('a'): expected 2 parameters or more, got 1"),
+        ("mu = 500", "'a, b' = {prior = 'ordered', of = [2, 1]}", "parameters.a, b: of: Uniform(2.0, 1.0): expected"),
+        ("mu = 500", "'a, b' = {prior = 'ordered'}", "parameters.a, b.of: missing"),
+        ("mu = 500", "'a, tanb' = {prior = 'ball'}", "parameter 'tanb' is given twice"),
+        ("mu = 500", "'a, b' = {prior = 'transform', transform = 'mine:f'}", "transform: no module 'mine'"),
         ("[tool]", "[space]\nwhere = 'tanb < m1'\n[tool]", "space.where: 'tanb < m1' needs 'm1', which is not a"),
         ("[tool]", "[space]\nwhere = 'tanb > 70'\n[tool]", "space.where: none of 1,000,000 draws from the prior"),
         ("[tool]", "[space]\nwere = 'tanb > 7'\n[tool]", "space: unknown key 'were'; did you mean 'where'?"),

@@ -50,6 +50,7 @@ def test_no_row_violates_the_conditions_and_the_volume_is_of_what_is_left(run: P
     assert set(table.status) == {"ok"}
     assert ((table.gap > 0) & (table.m1 + table.m2 > 20)).all()
     assert abs(result.volume().value - exact) < 3 * result.volume().error
+    assert "m1 + m2 > 20" in result.report()
 
 
 def test_a_changed_condition_is_another_problem(run: Path) -> None:
@@ -84,3 +85,39 @@ def test_a_file_says_what_a_script_says(run: Path) -> None:
     text = (run / "scan.toml").read_text()
     assert f'[space]\nwhere = "{WHERE}"' in text
     assert load_config(run).space == rs.Space(SPACE, where=WHERE)
+
+
+def mixture(f1: float, f2: float, f3: float, m1: float, m2: float) -> dict[str, float]:
+    """Programs of this kind get all fractions, and masses in order."""
+    assert abs(f1 + f2 + f3 - 1) < 1e-9
+    assert m1 < m2
+    return {"y": f1 + f2 * m1 / m2}
+
+
+def test_fractions_and_masses_in_order_from_seeds_to_report(tmp_path: Path) -> None:
+    """A scan with joint priors begins with seeds, is resumed, forked, drawn and reported like any other."""
+    space = rs.Space(rs.Simplex("f1", "f2", "f3"), rs.Ordered("m1", "m2", of=(0, 100)))
+
+    def scan(out: str, **options: Any) -> rs.Scan:
+        return rs.Scan(
+            space, rs.Function(mixture, outputs=["y"]), rs.Target(y=(0.4, 0.6)), tmp_path / out, K=30,
+            surrogate="classifier", hidden=(16,), steps=50, L=1000, evaluators=0, **options,
+        )  # fmt: skip
+
+    seed = {"f1": 0.5, "f2": 0.3, "m1": 10.0, "m2": 20.0}
+    scan("run", seeds=[seed]).run(evaluations=40, progress=None)
+    result = scan("run", seeds=[seed]).run(evaluations=60, progress=None)
+    table = result.table.to_pandas()
+    parent = scan("fork", fork=tmp_path / "run").take_over()
+
+    assert len(table) == 60
+    assert table.loc[0, list(seed)].to_dict() == pytest.approx(seed)
+    assert (table.status == "ok").all()
+    assert (table.f1 + table.f2 + table.f3).to_numpy() == pytest.approx(1, abs=1e-9)
+    assert parent is not None
+    assert parent.taken == 60
+    forked = rs.open_run(tmp_path / "fork").table
+    assert np.array_equal(np.stack(forked["u"].to_numpy()), np.stack(result.table["u"].to_numpy()))
+    assert "f3         simplex  0 to 1, what the others leave, with f1" in result.report()
+    assert len(result.plot.vegas().axes) >= space.d
+    assert result.plot.parameters == ["f1", "f2", "f3", "m1", "m2"]

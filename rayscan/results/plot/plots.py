@@ -276,7 +276,11 @@ class Plots:
                 "(such as 'classifier') adapt a map"
             )
             raise ConfigError(msg)
-        names = [self._columns.name(name) for name in self.parameters]
+        assert self._run is not None
+        space = self._run.description.get("space", {})
+        # What follows from others has no axis.
+        axes = [name for name in self.parameters if space.get(name, {}).get("scanned", True)]
+        names = [self._columns.name(name) for name in axes]
         return _saved(surrogate.vegas(grid["grid"], names, figure=figure), path)
 
     def timeline(self, path: Path_ = None, *, ax: Axes | None = None, figure: Any = None) -> Any:

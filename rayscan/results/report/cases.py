@@ -42,7 +42,7 @@ def failure_cases(table: Any, most: int, description: Mapping[str, Any], check: 
     kinds.add(status[failed], message[failed], ids[failed].tolist())
     space = description.get("space", {})
     names = names_of(table, "parameter")
-    scanned = [name for name in names if _prior(space.get(name)) not in {"fixed", "derived"}]
+    scanned = [name for name in names if _scanned(space.get(name))]
     cases = []
     for kind in kinds.most_common(most):
         row = int(np.searchsorted(ids, kind.point_id))
@@ -62,8 +62,9 @@ def _meaning(label: str) -> str:
     return next((words for status, words in MEANING.items() if status.label == label), "")
 
 
-def _prior(parameter: object) -> str:
-    return str(parameter.get("prior", "")) if isinstance(parameter, Mapping) else ""
+def _scanned(parameter: object) -> bool:
+    known = parameter if isinstance(parameter, Mapping) else {}
+    return known.get("prior") not in {"fixed", "derived"} and bool(known.get("scanned", True))
 
 
 def _ending(table: Any, row: int) -> str:

@@ -25,13 +25,20 @@ def problem_sections(description: Mapping[str, Any], units: Mapping[str, str]) -
     """
     space, target = description.get("space", {}), description.get("target", {})
     tool = description.get("tool", {})
-    rest = [[name, inline(value)] for name, value in description.items() if name not in {"space", "target", "tool"}]
+    shown = {"space", "target", "tool", "where"}
+    rest = [[name, inline(value)] for name, value in description.items() if name not in shown]
     return [
         Section("Parameters", _parameters(space, units), ("parameter", "prior", "range", "unit")),
+        Section("Conditions between parameters", [["", inline(text)] for text in _listed(description, "where")]),
         Section("Target", _target(target, units), ("", "valid where", "unit")),
         Section("Tool", _tool(tool) if isinstance(tool, Mapping) else [["tool", inline(tool)]]),
         Section("Further description", rest),
     ]
+
+
+def _listed(description: Mapping[str, Any], key: str) -> list[Any]:
+    found = description.get(key)
+    return found if isinstance(found, list) else []
 
 
 def stages_of(tool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -50,6 +57,14 @@ def _parameters(space: Mapping[str, Any], units: Mapping[str, str]) -> list[list
         words = []
         if "lo" in known and "hi" in known:
             words.append(between(float(known.pop("lo")), float(known.pop("hi"))))
+        if not known.pop("scanned", True):
+            words.append("what the others leave")
+        joint = known.pop("names", [name])
+        if isinstance(joint, list) and len(joint) > 1:
+            # What they have in common is said once, with the first of them.
+            first = name == joint[0]
+            words.append(f"with {', '.join(map(str, joint[1:])) if first else joint[0]}")
+            known = known if first else {}
         if prior in {"fixed", "derived"} and len(known) == 1:
             words.append(inline(known.popitem()[1]))
         words += [inline(known)] if known else []
