@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rayscan.commands.export import export
 from rayscan.commands.outcome import Exit
 from rayscan.commands.outcome import complain as _complain
 from rayscan.commands.outcome import say as _say
@@ -284,23 +285,7 @@ def plot(
     _say(f"plot: {path}")
 
 
-@app.command()
-@_tells
-def export(
-    run: Run,
-    *,
-    to: Annotated[Path, typer.Option(help="A file that ends in .parquet, .csv or .arrow.")],
-    valid: Annotated[bool, typer.Option("--valid", help="Only the valid points.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
-) -> None:
-    """Write the table of points as one file."""
-    from rayscan.results.result import open_run
-    from rayscan.store.export import export_table
-
-    result = open_run(run)
-    table = result.valid if valid else result.table
-    path = export_table(table, to, overwrite=overwrite)
-    _say(f"{table.num_rows:,} points in {path}")
+app.command()(export)
 
 
 @app.command()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rayscan.results.diagnostics import Diagnostics
     from rayscan.results.plot import Plots
     from rayscan.results.profile import Profile
+    from rayscan.results.samples import Samples
     from rayscan.results.saturation import Coverage
     from rayscan.results.volume import Volume
 
@@ -145,6 +146,24 @@ class ScanResult:
         from rayscan.results.report import Report, write_page
 
         return write_page(Report(self.table, self._run), path, overwrite=overwrite)
+
+    def to_getdist(self, root: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the valid points as a weighted chain for GetDist; see `rayscan.results.getdist.write_getdist`."""
+        from rayscan.results.getdist import write_getdist
+
+        return write_getdist(self.samples(), root, overwrite=overwrite)
+
+    def to_arviz(self, draws: int | None = None, seed: int = 0) -> Any:
+        """Return the valid points as ArviZ takes them; see `rayscan.results.inference_data.to_inference_data`."""
+        from rayscan.results.inference_data import to_inference_data
+
+        return to_inference_data(self.samples(), draws, seed)
+
+    def samples(self) -> Samples:
+        """Return the valid points as a weighted sample; see `rayscan.results.samples.Samples`."""
+        from rayscan.results.samples import samples_of
+
+        return samples_of(self.table, self._run)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 
-from rayscan.errors import ConfigError, StoreError
-from rayscan.store.files import replace_atomically
+from rayscan.errors import ConfigError
+from rayscan.store.files import make_way, replace_atomically
 
 KINDS = (".parquet", ".csv", ".arrow")
 
@@ -41,9 +40,7 @@ def export_table(table: pa.Table, path: Path | str, *, overwrite: bool = False) 
     if where.suffix not in KINDS:
         msg = f"{where}: expected a name that ends in {', '.join(KINDS)}; got {where.suffix or 'no ending'}"
         raise ConfigError(msg)
-    if where.exists() and not overwrite:
-        msg = f"{where} exists; nothing was changed, choose another name"
-        raise StoreError(errno.EEXIST, msg)
+    make_way(where, overwrite=overwrite)
     if where.suffix == ".parquet":
         replace_atomically(where, lambda part: pa.parquet.write_table(table, part))
     elif where.suffix == ".arrow":

@@ -52,6 +52,22 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def make_way(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse to write where something is already, unless it may be replaced; create the directory where there is none.
+
+    Raises
+    ------
+    StoreError
+    """
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        msg = f"{path} exists; nothing was changed, choose another name"
+        raise StoreError(errno.EEXIST, msg)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(path, "write", error, "choose another place") from error
+
+
 def replace_atomically(path: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` write ``<path>.part``, then make it durable and give it its name in one step.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rayscan.errors import ConfigError
+from rayscan.results.described import scanned
 from rayscan.results.plot import distribution, parallel, progress, regions, surrogate, timeline
 from rayscan.results.plot.columns import Columns
 from rayscan.results.plot.corner import corner
@@ -62,13 +63,13 @@ class Plots:
     def of_run(cls, table: Any, run: RunDirectory, labels: Mapping[str, str] | None = None) -> Plots:
         """Make figures of a run: its scanned parameters, and the observables that its target constrains."""
         space, target = run.description.get("space", {}), run.description.get("target", {})
-        scanned = [
+        varied = [
             name
             for name in run.schema.parameters
             if name in space and space[name].get("prior") not in {"fixed", "derived"}
         ]
         constrained = [name for name in run.schema.observables if name in target]
-        return cls(table, scanned or None, constrained, labels=labels, run=run)
+        return cls(table, varied or None, constrained, labels=labels, run=run)
 
     def corner(
         self,
@@ -277,10 +278,7 @@ class Plots:
             )
             raise ConfigError(msg)
         assert self._run is not None
-        space = self._run.description.get("space", {})
-        # What follows from others has no axis.
-        axes = [name for name in self.parameters if space.get(name, {}).get("scanned", True)]
-        names = [self._columns.name(name) for name in axes]
+        names = [self._columns.name(name) for name in scanned(self._run.description)]
         return _saved(surrogate.vegas(grid["grid"], names, figure=figure), path)
 
     def timeline(self, path: Path_ = None, *, ax: Axes | None = None, figure: Any = None) -> Any:

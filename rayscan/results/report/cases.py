@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rayscan.results.described import scanned
 from rayscan.results.failures import Failures
 from rayscan.results.report.section import Case
 from rayscan.store.arrays import column, labels, names_of
@@ -40,14 +41,13 @@ def failure_cases(table: Any, most: int, description: Mapping[str, Any], check: 
     failed = np.flatnonzero(status != Status.OK.label)
     kinds, ids = Failures(), column(table, "point_id")
     kinds.add(status[failed], message[failed], ids[failed].tolist())
-    space = description.get("space", {})
     names = names_of(table, "parameter")
-    scanned = [name for name in names if _scanned(space.get(name))]
+    free = [name for name in scanned(description) if name in names] or names
     cases = []
     for kind in kinds.most_common(most):
         row = int(np.searchsorted(ids, kind.point_id))
         point = {name: float(column(table, name)[row]) for name in names}
-        again = " ".join(f"--point {name}={point[name]:.17g}" for name in scanned)
+        again = " ".join(f"--point {name}={point[name]:.17g}" for name in free)
         said = "\n".join(message[row].splitlines()[:LINES]) or "(no message)"
         cases.append(
             Case(
@@ -60,11 +60,6 @@ def failure_cases(table: Any, most: int, description: Mapping[str, Any], check: 
 
 def _meaning(label: str) -> str:
     return next((words for status, words in MEANING.items() if status.label == label), "")
-
-
-def _scanned(parameter: object) -> bool:
-    known = parameter if isinstance(parameter, Mapping) else {}
-    return known.get("prior") not in {"fixed", "derived"} and bool(known.get("scanned", True))
 
 
 def _ending(table: Any, row: int) -> str:

@@ -14,7 +14,7 @@ from rayscan.errors import ConfigError, StoreError
 from rayscan.markup import plain
 from rayscan.plain_file import open_plain
 from rayscan.results.report.section import Case, Chapter, Figure, Section
-from rayscan.store.files import write_atomically
+from rayscan.store.files import make_way, write_atomically
 from rayscan.store.run_directory import refuse_links
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def write_page(report: Report, path: Path | str, *, overwrite: bool = False) -> 
         raise ConfigError(msg)
     if not overwrite:
         _require_ours(where)
-    if not where.parent.is_dir():
-        msg = f"{where}: there is no directory {where.parent}; create it, or choose another place"
-        raise StoreError(errno.ENOENT, msg)
+    make_way(where, overwrite=True)
     if report.run is not None and where.absolute().parent == report.run.path.absolute():
         refuse_links(report.run.path)
     write_atomically(where, page(report).encode())
