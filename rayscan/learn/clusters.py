@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -13,6 +16,8 @@ Array = NDArray[np.float64]
 LINKS, SCALE, LINK = 10, 5, 1.5
 """Two points are linked if one is among the nearest `LINKS` of the other and nearer than `LINK` times the distances of
 both to their neighbours number `SCALE`."""
+STOPS, PASSABLE = 5, math.log(0.03)
+"""Places that are looked at between two points, and how probable the least probable of them must be."""
 ISLAND = 3
 """Points that make a cluster; fewer are loners."""
 LINKED = 2000
@@ -33,6 +38,33 @@ def clusters(u: Array) -> NDArray[np.int64]:
     graph = coo_matrix((np.ones(len(start), dtype=np.int8), (start, near[close])), shape=(n, n))
     _, label = connected_components(graph, directed=False)
     return _without_loners(label)
+
+
+def connected(u: Array, log_p: Callable[[Array], Array]) -> NDArray[np.int64]:
+    """Return the cluster ``(n,)`` of each point ``(n, d)``, -1 for one that is in none, by the region between points.
+
+    Two near points are linked if every place on the straight way between them is probably valid, however far apart they
+    are; so islands close to each other are told apart, and a sparse one is not torn.
+
+    Parameters
+    ----------
+    u : ndarray, shape (n, d)
+        Valid points.
+    log_p : callable
+        ``ln p`` ``(k,)`` of places ``(k, d)`` being valid.
+    """
+    n = len(u)
+    if n < ISLAND:
+        return np.full(n, -1, dtype=np.int64)
+    links = min(LINKS, n - 1)
+    near = KDTree(u).query(u, k=links + 1)[1][:, 1:]
+    pairs = np.unique(np.sort(np.column_stack([np.repeat(np.arange(n), links), near.ravel()]), axis=1), axis=0)
+    start, end = pairs[:, 0], pairs[:, 1]
+    way = np.linspace(0, 1, STOPS + 2)[1:-1, None, None]
+    open_way = log_p((u[start] + way * (u[end] - u[start])).reshape(-1, u.shape[1])).reshape(STOPS, -1).min(axis=0)
+    start, end = start[open_way > PASSABLE], end[open_way > PASSABLE]
+    graph = coo_matrix((np.ones(len(start), dtype=np.int8), (start, end)), shape=(n, n))
+    return _without_loners(connected_components(graph, directed=False)[1])
 
 
 def islands(u: Array) -> NDArray[np.int64]:

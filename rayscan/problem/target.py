@@ -257,6 +257,28 @@ class Target:
             described["function"] = fingerprint_function(self.function)
         return described
 
+    @classmethod
+    def from_dict(cls, described: Mapping[str, Any]) -> Target:
+        """Return the target that `to_dict` described.
+
+        Raises
+        ------
+        ConfigError
+            It is judged by a function, of which only the name was saved.
+        """
+        rest = dict(described)
+        if "function" in rest:
+            msg = f"a target by the function {rest['function']} can only be built again by whoever has that function"
+            raise ConfigError(msg)
+        known = {"threshold": rest.pop("threshold"), "labels": rest.pop("labels", None)}
+        derived = rest.pop("derive", None)
+        kinds = {kind.__name__.lower(): kind for kind in KINDS}
+        constraints = {
+            name: kinds[values["kind"]](**{key: value for key, value in values.items() if key != "kind"})
+            for name, values in rest.items()
+        }
+        return cls(derive=derived, **known, **constraints)
+
     def __repr__(self) -> str:
         parts = [repr(self.function)] if self.function else []
         parts += [f"labels={self.labels!r}"] if self.labels else []

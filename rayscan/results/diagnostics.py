@@ -1,16 +1,16 @@
-"""How a scan went and whether it is still finding new territory, from its table alone."""
+"""How a scan went and whether it is still finding new territory, from its table and its surrogates."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from rayscan.learn.clusters import clusters
+from rayscan.learn.clusters import clusters, connected
 from rayscan.learn.data import NEAR, Array, Origin
 from rayscan.results.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
 from rayscan.results.volume import Volume, estimate_volume, importance
@@ -19,6 +19,10 @@ from rayscan.results.weights import effective_size, prior_weights
 GOALS = (10, 100, 1000, 10_000)
 RECENT = 1000
 SEGMENTS = 10
+LINKED = 5000
+"""Valid points at most by which clusters are told apart."""
+SHOWN = 8
+"""Clusters at most whose sizes are shown."""
 LATE = 2
 """Segments at the end that decide whether the scan still finds something new."""
 NEW, COVERED = 0.05, 0.95
@@ -27,6 +31,7 @@ unbiased probes see, lies beyond or within the reach of earlier points. Independ
 or more dimensions."""
 
 GROWING, SATURATED, UNKNOWN = "still finding new territory", "saturated", "too few valid points to tell"
+UNTOLD = "cannot be told apart in so many dimensions"
 OPEN = "unknown: nothing new lately, but nothing shows that none is missing"
 
 
@@ -45,9 +50,14 @@ class Diagnostics:
         Origin → points and valid points.
     effective_size : float
         How many equal points the valid ones are worth with their weights (`rayscan.results.weights.prior_weights`).
-    clusters, loners : int
-        Groups of three or more valid points linked with each other but not with other groups, and points in none. What
-        is nearer than the points lie apart is one group: regions are told apart better as their points become more.
+    clusters : int or None
+        Groups of three or more valid points linked with each other but not with other groups: near ones between which
+        the surrogates see valid places only. Without surrogates, in few dimensions, what is nearer than the points lie
+        apart is one group. None where clusters cannot be told apart.
+    sizes : tuple of int
+        Points of each cluster, of those by which clusters were told apart, the largest first.
+    loners : int
+        Points in no cluster.
     growth : tuple of (int, int)
         Evaluations, and how many of the clusters had a point by then.
     saturation : tuple of (int, float)
@@ -71,7 +81,8 @@ class Diagnostics:
     recent: float
     by_origin: Mapping[str, tuple[int, int]]
     effective_size: float
-    clusters: int
+    clusters: int | None
+    sizes: tuple[int, ...]
     loners: int
     growth: tuple[tuple[int, int], ...]
     saturation: tuple[tuple[int, float], ...]
@@ -92,12 +103,18 @@ class Diagnostics:
             ("acceptance by origin", origins or "-"),
             ("effective sample size", f"{self.effective_size:,.0f} with prior weights"),
             ("valid volume", str(self.volume)),
-            ("clusters", f"{self.clusters:,} ({self.loners:,} points in none)"),
+            ("clusters", self._clusters()),
             ("clusters found", ", ".join(f"{count:,} by {at:,}" for at, count in self._changes()) or "-"),
             ("new territory", new or "-"),
             ("covered, by probes", str(self.coverage)),
         ]
         return [*lines, ("verdict", "; ".join([self.verdict, *self.reasons]))]
+
+    def _clusters(self) -> str:
+        if self.clusters is None:
+            return UNTOLD
+        sizes = ", ".join(f"{size:,}" for size in self.sizes[:SHOWN]) + (", …" if len(self.sizes) > SHOWN else "")
+        return f"{self.clusters:,}" + (f" of {sizes} points" if sizes else "") + f" ({self.loners:,} points in none)"
 
     def _changes(self) -> list[tuple[int, int]]:
         """Return the steps of `growth` that found something."""
@@ -117,7 +134,13 @@ class Territory:
     beyond: NDArray[np.int64]
 
 
-def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> Diagnostics:
+def diagnose(
+    u: ArrayLike,
+    origin: ArrayLike,
+    density: ArrayLike,
+    valid: ArrayLike,
+    log_p: Callable[[Array], Array] | None = None,
+) -> Diagnostics:
     """Judge a scan.
 
     Parameters
@@ -127,6 +150,8 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
     origin : array_like of int, shape (n,)
     density : array_like, shape (n,)
     valid : array_like of bool, shape (n,)
+    log_p : callable, optional
+        The surrogates' ``ln p`` ``(k,)`` of places ``(k, d)`` being in target, by which clusters are told apart.
 
     Returns
     -------
@@ -137,8 +162,9 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
     n, at = len(good), np.flatnonzero(good)
     edges = np.unique(np.linspace(0, n, SEGMENTS + 1).astype(np.int64))
     seen = at[thinned(len(at), MOST)]
-    label = clusters(points[seen])
-    first = _first(label, seen)
+    some = at[thinned(len(at), LINKED)]
+    label = _clusters(points[some], log_p)
+    first = _first(label, some) if label is not None else np.empty(0, dtype=np.int64)
     ground = _territory(points[seen], seen, edges)
     coverage = coverage_of(points[good], at, importance(codes, q, good)[good], n)
     fresh = int((first >= edges[-1 - LATE]).sum()) if len(edges) > LATE else 0
@@ -154,8 +180,9 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
             o.label: (int(here.sum()), int(good[here].sum())) for o in Origin if (here := codes == o).any()
         },
         effective_size=effective_size(prior_weights(points, codes, q, good)),
-        clusters=len(first),
-        loners=int((label < 0).sum()),
+        clusters=len(first) if label is not None else None,
+        sizes=tuple(sorted(np.bincount(label[label >= 0]).tolist(), reverse=True)) if label is not None else (),
+        loners=int((label < 0).sum()) if label is not None else 0,
         growth=tuple((int(end), int((first < end).sum())) for end in edges[1:]) if len(first) else (),
         saturation=tuple(
             (end, float(new / found))
@@ -166,6 +193,18 @@ def diagnose(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLi
         verdict=verdict,
         reasons=reasons,
     )  # fmt: skip
+
+
+def _clusters(u: Array, log_p: Callable[[Array], Array] | None) -> NDArray[np.int64] | None:
+    """Return the cluster of each valid point, -1 for none; None where they cannot be told apart.
+
+    By distances alone that takes few dimensions. By the region between points it takes ways that stay in it: in a
+    curved one of many dimensions, straight ways do not.
+    """
+    if log_p is not None:
+        label = connected(u, log_p)
+        return label if (label >= 0).sum() >= len(label) / 2 else None
+    return clusters(u) if u.shape[1] <= NEAR else None
 
 
 def _first(label: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:

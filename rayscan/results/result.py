@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rayscan.results.profile import Profile
     from rayscan.results.samples import Samples
     from rayscan.results.saturation import Coverage
+    from rayscan.results.surrogate import Surrogate
     from rayscan.results.volume import Volume
 
 
@@ -114,8 +115,23 @@ class ScanResult:
     def diagnostics(self) -> Diagnostics:
         """Return how the scan went, what it covers, and whether it still finds new territory; print it to read it."""
         from rayscan.results.diagnostics import diagnose
+        from rayscan.results.surrogate import Surrogate
 
-        return diagnose(**self._rows)
+        found = Surrogate.of(self._run)
+        return diagnose(**self._rows, log_p=found.log_probability if found is not None else None)
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        """What the run's surrogates say of places that no program has seen; see `rayscan.results.surrogate.Surrogate`.
+
+        Raises
+        ------
+        ConfigError
+            The run has none that can be read: another method, a target by a function of the user's, no checkpoint.
+        """
+        from rayscan.results.surrogate import Surrogate
+
+        return Surrogate(self._run)
 
     @cached_property
     def _rows(self) -> dict[str, NDArray[Any]]:

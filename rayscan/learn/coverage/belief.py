@@ -119,6 +119,7 @@ class Belief:
     def state_dict(self) -> dict[str, Any]:
         """Return everything learned."""
         return {
+            "zeros": self.features.zeros,
             "ladder": self.ladder.state_dict(),
             "contest": self.contest.state_dict(),
             "second_look": self.second_look.state_dict() if self.second_look else None,

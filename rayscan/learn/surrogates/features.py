@@ -33,16 +33,17 @@ class Features:
 
     Attributes
     ----------
+    zeros : ndarray, shape (d,)
     axes : ndarray of int, shape (k,)
         The parameter that each feature shows: first all as they are, then all stretched, then those of either sign.
     """
 
     def __init__(self, d: int, zeros: Array | None = None) -> None:
         self.d = d
-        places = np.full(d, np.nan) if zeros is None else np.asarray(zeros, dtype=np.float64)
-        signed = np.flatnonzero((places > CLOSE) & (places < 1 - CLOSE))
+        self.zeros: Array = np.full(d, np.nan) if zeros is None else np.asarray(zeros, dtype=np.float64)
+        signed = np.flatnonzero((self.zeros > CLOSE) & (self.zeros < 1 - CLOSE))
         self.axes: NDArray[np.int64] = np.concatenate([np.arange(d), np.arange(d), signed])
-        self._zeros = torch.from_numpy(places[signed])
+        self._zeros = torch.from_numpy(self.zeros[signed])
         self._reach = torch.asinh(torch.maximum(self._zeros, 1 - self._zeros) / SMALL)
 
     @property

@@ -26,6 +26,7 @@ from rayscan.results.report.section import Case, Chapter, Section
 from rayscan.results.report.text import as_markdown, as_text
 from rayscan.results.report.timing import utilisation
 from rayscan.results.report.wording import digits, duration, listed, share
+from rayscan.results.surrogate import Surrogate
 from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import PUT_OFF, RunDirectory
@@ -129,7 +130,9 @@ class Report:
         """What the rows say about the coverage of the valid region."""
         d = self.table.schema.field("u").type.list_size
         origin, density = codes(self.table, "origin", ORIGIN_CODES), column(self.table, "density")
-        return diagnose(unit_points(self.table, d), origin, density, self.valid)
+        surrogate = Surrogate.of(self.run) if self.run else None
+        log_p = surrogate.log_probability if surrogate else None
+        return diagnose(unit_points(self.table, d), origin, density, self.valid, log_p)
 
     @cached_property
     def cases(self) -> list[Case]:
