@@ -273,7 +273,7 @@ class Target:
         known = {"threshold": rest.pop("threshold"), "labels": rest.pop("labels", None)}
         derived = rest.pop("derive", None)
         kinds = {kind.__name__.lower(): kind for kind in KINDS}
-        constraints = {
+        constraints: dict[str, Any] = {
             name: kinds[values["kind"]](**{key: value for key, value in values.items() if key != "kind"})
             for name, values in rest.items()
         }

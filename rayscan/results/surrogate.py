@@ -58,7 +58,7 @@ class Surrogate:
         with usable():
             features = Features(run.schema.d, state["zeros"])
             self._belief = Belief(features, Ladder(target, run.schema.observables), options, 0)
-            self._belief.load_state_dict(state)
+            self._belief.load_state_dict(dict(state))
         if not self._belief.ready:
             msg = f"{run.path}: the surrogates had learned nothing yet when the run was saved"
             raise ConfigError(msg)

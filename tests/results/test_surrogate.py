@@ -19,7 +19,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> ScanResult:
     out = tmp_path_factory.mktemp("bands") / "run"
     tool = rs.Function(lambda x, y: {"r": x**2, "s": y}, outputs=["r", "s"])
     space, target = rs.Space(x=(-1, 1), y=(0, 1)), rs.Target(r=(0.003, 0.2), s=(0.1, 0.9))
-    rs.Scan(space, tool, target, out=out, K=60, evaluators=0, seed=3).run(evaluations=180, progress=False)
+    rs.Scan(space, tool, target, out=out, K=60, evaluators=0, seed=3).run(evaluations=130, progress=False)
     return rs.open_run(out)
 
 
