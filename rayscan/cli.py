@@ -17,6 +17,7 @@ from rayscan.commands.outcome import complain as _complain
 from rayscan.commands.outcome import say as _say
 from rayscan.commands.outcome import tells as _tells
 from rayscan.commands.watch import watch
+from rayscan.console import stand_in
 from rayscan.ending import End
 from rayscan.errors import ConfigError, RayscanError, printable
 
@@ -392,6 +393,7 @@ class _Plain(logging.Formatter):
 
 def main() -> None:
     """Run the command line."""
+    stand_in()
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain())
     logging.getLogger("rayscan").addHandler(handler)

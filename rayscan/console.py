@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TextIO
 
 from rayscan.errors import printable
@@ -45,10 +47,48 @@ def follower(progress: Show | bool | None, stream: TextIO | None = None) -> Iter
     else:
         stream = sys.stderr if stream is None else stream
         line = LiveLine(stream) if stream.isatty() else PlainLines(stream)
+    shown = _Lasting(line)
     try:
-        yield line
+        yield shown
     finally:
-        line.close()
+        shown.close()
+
+
+def stand_in() -> None:
+    """Put something behind standard input, output and error where there is nothing, as for a daemon.
+
+    A file that is opened while one of them is closed would get its number, and then all that others print.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open as long as the process
+
+
+class _Lasting:
+    """Progress on a stream that may go away, such as a pipe or a lost connection: a scan does not end with it."""
+
+    def __init__(self, line: LiveLine | PlainLines | Cell) -> None:
+        self._line: LiveLine | PlainLines | Cell | None = line
+
+    def __call__(self, progress: Progress) -> None:
+        if self._line is not None:
+            try:
+                self._line(progress)
+            except (OSError, ValueError):
+                self._line = None
+
+    def close(self) -> None:
+        if self._line is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._line.close()
 
 
 class LiveLine:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rayscan.errors import ConfigError
 from rayscan.plain_file import read_plain
 
+if TYPE_CHECKING:
+    from rayscan.learn.options import LearnOptions
+
 PROGRESS_FILE = "progress.json"
 """Where in its run directory a running scan says how it is getting on."""
+PROGRESS_BYTES = 4096
+"""Its size: a block of the disk, that always has room for what a scan in trouble has to say."""
 _COUNTS = ("valid", "evaluations", "steps")
 """Goals that are counted, of which a half would be a slip of the hand."""
 
@@ -95,6 +101,29 @@ def make_goal(
             msg = f"{name} = {share!r}; expected a share between 0 and 1, such as 0.95 or 0.05"
             raise ConfigError(msg)
     return Goal(whole(valid), whole(evaluations), seconds, coverage, volume_error)
+
+
+def require_measurable(goal: Goal, learn: LearnOptions, d: int) -> None:
+    """Refuse a goal that cannot be measured, before anything is started.
+
+    Raises
+    ------
+    ConfigError
+    """
+    from rayscan.learn.data import NEAR
+    from rayscan.learn.proposer import draws_probes
+
+    if goal.coverage is not None and d > NEAR:
+        msg = f"coverage = {goal.coverage:g}: distances tell coverage in up to {NEAR} parameters, got {d}; expected "
+        msg += "another goal (valid, evaluations, volume_error)"
+        raise ConfigError(msg)
+    if goal.probed and not draws_probes(learn):
+        msg = (
+            f"goals of coverage and volume_error are measured by points of known density, and a scan with surrogate = "
+            f"{learn.surrogate!r} and selection = {learn.selection!r} chooses all its points by score; expected the "
+            "default method (surrogate = 'auto', selection = 'default'), or other goals"
+        )
+        raise ConfigError(msg)
 
 
 def whole(count: float | None) -> int | None:
@@ -227,6 +256,28 @@ class Progress:
             now = f"{self.volume_error:.1%}" if self.volume_error is not None else "?"
             parts.append(f"volume error {now}/{100 * self.goal.volume_error:g}%")
         return parts
+
+
+def publish(run: Path, progress: Progress) -> None:
+    """Write how a scan is getting on into its run directory.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    path = run / PROGRESS_FILE
+    part = path.with_suffix(".part")
+    text = json.dumps({**asdict(progress), "time": time.time()}).ljust(PROGRESS_BYTES)
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        # On a full disk what is there can still be written over.
+        with path.open("r+") as file:
+            file.write(text)
 
 
 def published(run: Path) -> dict[str, Any] | None:

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from rayscan.console import follower, stand_in
 from rayscan.ending import End
-from rayscan.errors import ConfigError
+from rayscan.errors import ConfigError, RunLockedError
 from rayscan.learn.options import LearnOptions
 from rayscan.markup import html_table
 from rayscan.options import ScanOptions
 from rayscan.problem.space import Space
 from rayscan.problem.statement import Problem
 from rayscan.problem.target import Target
-from rayscan.progress import Goal, Progress, make_goal, whole
+from rayscan.progress import Goal, Progress, make_goal, require_measurable, whole
 from rayscan.results.result import ScanResult
 from rayscan.seeds import unit_points
 from rayscan.tools.base import Tool
@@ -173,6 +174,7 @@ class Scan:
         self._client: Client | None = None
         self._last = Progress("idle")
         self._wish: str | None = None
+        self._busy = threading.Lock()
 
     @classmethod
     def from_file(cls, config: str | Path | Configuration, out: str | Path | None = None, **overrides: Any) -> Scan:
@@ -248,8 +250,8 @@ class Scan:
             Too many technical failures.
         """
         goal = make_goal(valid, evaluations, time_limit, steps, coverage, volume_error)
-        _require_measurable(goal, self.options.learn, self.problem.space.d)
-        with self._signals():
+        require_measurable(goal, self.options.learn, self.problem.space.d)
+        with self._at_work(), self._signals():
             try:
                 self._scan(goal, whole(steps), progress)
             finally:
@@ -263,9 +265,21 @@ class Scan:
         -------
         ScanResult
         """
-        with self._signals():
+        with self._at_work(), self._signals():
             self._scan(make_goal(None, None, None, steps), whole(steps), progress)
         return self.result()
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Keep other scans from closing this one, and refuse a second run of it meanwhile."""
+        if not self._busy.acquire(blocking=False):
+            msg = f"{self.out}: this scan is running already; expected one run at a time, stop() ends it"
+            raise RunLockedError(msg)
+        stand_in()
+        try:
+            yield
+        finally:
+            self._busy.release()
 
     def _scan(self, goal: Goal, steps: int | None, progress: Callable[[Progress], None] | bool | None) -> None:
         client = self._open()
@@ -273,7 +287,6 @@ class Scan:
             first = 0 if self._last.issued else self.options.learn.initial_count
             more = self._last.issued + first + steps * self.options.learn.K
             goal = replace(goal, evaluations=min(more, goal.evaluations or more))
-        from rayscan.console import follower
         from rayscan.engine.batch_job import job_end
 
         goal = replace(goal, ends=job_end())
@@ -379,7 +392,7 @@ class Scan:
     def _open(self) -> Client:
         if self._client is None:
             for other in list(_open_scans):
-                other.close()
+                other.release()
             from rayscan.config import dump_config
             from rayscan.engine.client import make_client
 
@@ -416,6 +429,14 @@ class Scan:
         _open_scans.discard(self)
         if client is not None:
             client.close()
+
+    def release(self) -> None:
+        """Give evaluators up that nobody uses at the moment."""
+        if self._busy.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._busy.release()
 
     def __enter__(self) -> Self:
         return self
@@ -468,21 +489,3 @@ def _plan_fork(old: str | Path, out: Path | None, problem: Problem, *, same_tool
 def _discard(path: Path) -> None:
     _temporary_runs.discard(path)
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _require_measurable(goal: Goal, learn: LearnOptions, d: int) -> None:
-    """Refuse a goal that cannot be measured, before anything is started."""
-    from rayscan.learn.data import NEAR
-    from rayscan.learn.proposer import draws_probes
-
-    if goal.coverage is not None and d > NEAR:
-        msg = f"coverage = {goal.coverage:g}: distances tell coverage in up to {NEAR} parameters, got {d}; expected "
-        msg += "another goal (valid, evaluations, volume_error)"
-        raise ConfigError(msg)
-    if goal.probed and not draws_probes(learn):
-        msg = (
-            f"goals of coverage and volume_error are measured by points of known density, and a scan with surrogate = "
-            f"{learn.surrogate!r} and selection = {learn.selection!r} chooses all its points by score; expected the "
-            "default method (surrogate = 'auto', selection = 'default'), or other goals"
-        )
-        raise ConfigError(msg)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import ParamSpec
 
 import typer
@@ -44,9 +47,22 @@ def tells(command: Callable[P, Exit | None]) -> Callable[P, None]:
 
 def say(text: str) -> None:
     """Print a text, whatever a program may have put into it."""
-    typer.echo(printable(text))
+    with _reader_may_leave("stdout"):
+        typer.echo(printable(text))
 
 
 def complain(text: str) -> None:
     """Print a message on standard error."""
-    sys.stderr.write(f"rayscan: {printable(text)}\n")
+    with _reader_may_leave("stderr"):
+        sys.stderr.write(f"rayscan: {printable(text)}\n")
+
+
+@contextlib.contextmanager
+def _reader_may_leave(name: str) -> Iterator[None]:
+    """Have what a command does, and its exit code, not depend on whether somebody still reads what it says."""
+    try:
+        yield
+        getattr(sys, name).flush()
+    except OSError:
+        # What is left in the buffer would be tried again when the interpreter ends.
+        setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open as long as the process

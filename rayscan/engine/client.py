@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rayscan.ending import End, Ending, by_count
 from rayscan.engine.evaluator import Evaluator
@@ -17,8 +18,13 @@ from rayscan.engine.session import Session
 from rayscan.errors import ClusterError, RayscanError, RunLockedError
 from rayscan.options import ScanOptions
 from rayscan.problem.statement import Problem
-from rayscan.progress import Goal, Progress
+from rayscan.progress import Goal, Progress, publish
 from rayscan.sandbox.workshop import sweep
+
+if TYPE_CHECKING:
+    import psutil
+
+    from rayscan.engine.cluster import Cluster
 
 logger = logging.getLogger("rayscan")
 
@@ -33,6 +39,8 @@ START_PATIENCE = 30.0
 NOW_SECONDS = 5.0
 """Seconds that a driver gets to end at once before it is killed: it may be learning, and its rows are safe."""
 CLOSE_SECONDS = 120.0
+HEAD_PERIOD = 5.0
+"""Seconds between two looks whether Ray's head is still there."""
 
 Follow = Callable[[Progress], None]
 Stopping = Callable[[], str | None]
@@ -105,6 +113,10 @@ class LocalClient:
             session.close()
 
 
+_at_work: weakref.WeakSet[RayClient] = weakref.WeakSet()
+"""Those of this process whose scan is open."""
+
+
 class RayClient:
     """A driver actor, started anew from its run directory when it dies."""
 
@@ -113,6 +125,8 @@ class RayClient:
     def __init__(self, problem: Problem, options: ScanOptions, out: str, config_toml: str) -> None:
         self._arguments = (problem, options, str(Path(out).resolve()), config_toml)
         self._driver: Any = None
+        self._cluster: Cluster | None = None
+        self._family: list[psutil.Process] = []
 
     def open(self) -> Progress:
         """Open the run directory and start the evaluators.
@@ -145,7 +159,8 @@ class RayClient:
         from rayscan.engine.driver import start_driver
 
         problem, options, out, config_toml = self._arguments
-        cluster = connect(options.evaluators)
+        _at_work.add(self)
+        cluster = self._cluster = connect(options.evaluators, shared=len(_at_work) > 1)
         gpu = options.learn.device != "cpu"
         self._driver = start_driver(cluster, problem, options, out, config_toml, gpu=gpu)
         opening = self._driver.open.remote()
@@ -171,11 +186,11 @@ class RayClient:
         while True:
             try:
                 return self._follow(goal.later(time.monotonic() - started), remember, stopping)
-            except RayActorError as error:
+            except (RayActorError, _HeadLostError) as error:
                 self._kill()
                 if stopping() is not None:
                     # A batch system ends every process of a job at once, the driver as well. Its rows are on the disk.
-                    return _ended(last, goal)
+                    return self._ended(last, goal)
                 deaths = 0 if last.evaluations > best else deaths + 1
                 best = max(best, last.evaluations)
                 if deaths >= MAX_REVIVALS:
@@ -189,8 +204,11 @@ class RayClient:
         import ray
 
         running = self._driver.run.remote(goal)
-        status, hurry = None, None
+        status, hurry, looked = None, None, -1e9
         while True:
+            if stopping() is not None or time.monotonic() - looked > HEAD_PERIOD:
+                self._look_at_head()
+                looked = time.monotonic()
             status = self._control("status") if status is None else status
             done, _ = ray.wait([running, status], num_returns=1, timeout=POLL)
             if running in done:
@@ -216,8 +234,10 @@ class RayClient:
     def close(self) -> None:
         import ray
 
-        if self._driver is not None and ray.is_initialized():
+        _at_work.discard(self)
+        if self._driver is not None and self._cluster is not None and ray.is_initialized():
             try:
+                self._look_at_head()
                 trouble = ray.get(self._driver.close.remote(), timeout=CLOSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - the driver or all of Ray is gone; the rows are on the disk
                 trouble = error
@@ -225,19 +245,42 @@ class RayClient:
                 logger.warning("%s was not closed as it should be: %s", self._arguments[2], trouble)
         self._kill()
 
+    def _look_at_head(self) -> None:
+        """Raise when Ray's head is gone; while it is there, remember whom it leaves behind."""
+        from rayscan.engine import local_ray
+
+        assert self._cluster is not None
+        if not local_ray.answers(self._cluster.address):
+            raise _HeadLostError(self._cluster.address)
+        if self._cluster.started:
+            self._family = local_ray.processes()
+
     def _kill(self) -> None:
         import ray
 
-        if self._driver is not None and ray.is_initialized():
+        from rayscan.engine import local_ray
+
+        driver, self._driver = self._driver, None
+        if driver is None or self._cluster is None or not ray.is_initialized():
+            return
+        if local_ray.answers(self._cluster.address):
             with contextlib.suppress(Exception):
-                ray.kill(self._driver, no_restart=True)
-        self._driver = None
+                ray.kill(driver, no_restart=True)
+            return
+        # Ray's own functions would wait a minute for its head, and then end this process.
+        local_ray.end(self._family)
+
+    def _ended(self, last: Progress, goal: Goal) -> Progress:
+        """Return, and publish, how a scan ended whose driver died while it was told to end."""
+        ending = by_count(goal.valid, goal.evaluations, last.valid, last.evaluations) or Ending(End.STOPPED)
+        last = replace(last, state=ending.state, ending=ending.end.name)
+        with contextlib.suppress(OSError):
+            publish(Path(self._arguments[2]), last)
+        return last
 
 
-def _ended(last: Progress, goal: Goal) -> Progress:
-    """Return how a scan ended whose driver died while it was told to end."""
-    ending = by_count(goal.valid, goal.evaluations, last.valid, last.evaluations) or Ending(End.STOPPED)
-    return replace(last, state=ending.state, ending=ending.end.name)
+class _HeadLostError(Exception):
+    """Ray's head does not listen any more."""
 
 
 def _unwrap(answer: Any) -> Any:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
-import secrets
-from collections.abc import Iterator, Sequence
+import sys
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants, worker
 
+from rayscan.engine import local_ray
 from rayscan.engine.address import check_address
 from rayscan.engine.batch_job import cores
 from rayscan.engine.roster import Bounds, Demand
@@ -22,9 +21,6 @@ from rayscan.errors import ClusterError
 from rayscan.tools.base import Tool
 
 logger = logging.getLogger("rayscan")
-
-_MANY_NODES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-_TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,11 @@ class Cluster:
         Logical CPUs of that node.
     largest : float
         Logical CPUs of the node that has most.
+    address : str
+        Where Ray's head listens.
+    shared : bool
+        Whether another scan of this process has the CPUs that Ray counts: this one asks for none, and the operating
+        system shares them out.
     """
 
     started: bool
@@ -52,18 +53,23 @@ class Cluster:
     node_id: str
     here: float
     largest: float = 0.0
+    address: str = ""
+    shared: bool = False
 
     @property
     def driver_cpus(self) -> float:
         """Logical CPUs for the driver: one, but never so many that nothing is left for an evaluator."""
+        if self.shared:
+            return 0.0
         return 1.0 if self.cpus >= 2 else self.cpus / 2
 
 
+_connecting = threading.Lock()
 _started_sessions: set[str] = set()
 """Sessions that this process started, so that a second scan in it knows them for its own."""
 
 
-def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
+def connect(evaluators: int | Sequence[int] | None = None, *, shared: bool = False) -> Cluster:
     """Use the cluster that is there, else start one on this machine.
 
     ``RAY_ADDRESS``, or running inside a cluster's job, decides; nothing in a user's script changes.
@@ -72,39 +78,28 @@ def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
     ----------
     evaluators : int or (int, int), optional
         How many evaluators a cluster of our own should have room for.
+    shared : bool
+        Whether another scan of this process is at work.
 
     Raises
     ------
     ClusterError
         If there is no cluster where ``RAY_ADDRESS`` says, or it does not let this user in.
     """
-    if not ray.is_initialized():
-        address = os.environ.get("RAY_ADDRESS")
-        if address:
-            check_address(address)
-        try:
-            if address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            else:
-                _start_local(evaluators)
-                _started_sessions.add(_session())
-            _silence()
-        except Exception as error:
-            # Ray raises bare Exceptions, too, such as when a busy machine does not start it within half a minute.
-            where = f"the cluster at RAY_ADDRESS={address}" if address else "a local Ray"
-            advice = (
-                "Unset RAY_ADDRESS to run on this machine alone"
-                if address
-                else "Try again when the machine is less busy, or scan without Ray: evaluators = 0"
-            )
-            msg = f"{where} could not be used: {error}. {advice}"
-            raise ClusterError(msg) from error
+    # Ray does not mind its own state where two threads start it at once.
+    with _connecting, local_ray.handlers_kept():
+        ours = _join_or_start(evaluators)
+        _pickle_a_spawned_main()
+    local_ray.silence(always=ours)
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     node_id = ray.get_runtime_context().get_node_id()
     nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
     here: dict[str, float] = next((node["Resources"] for node in nodes if node["NodeID"] == node_id), {})
+    started = _session() in _started_sessions
     return Cluster(
-        started=_session() in _started_sessions,
+        started=started,
+        address=_session(),
+        shared=shared and started,
         cpus=float(resources.get("CPU", 0.0)),
         gpus=float(resources.get("GPU", 0.0)),
         node_id=node_id,
@@ -113,57 +108,52 @@ def connect(evaluators: int | Sequence[int] | None = None) -> Cluster:
     )
 
 
-def _silence() -> None:
-    """Keep what Ray says of dead nodes and of many processes out of the user's terminal: the scan goes on with it.
-
-    Ray prints it on standard output, whatever was asked for, with the last lines of a dead node's own log.
-    """
-    if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = lambda *_, **__: None
+def _join_or_start(evaluators: int | Sequence[int] | None) -> bool:
+    """Have a Ray, and return whether it was left to this package what it says on the terminal."""
+    if ray.is_initialized():
+        if local_ray.answers(_session()):
+            return _session() in _started_sessions
+        # It died, and its functions would wait for a minute and then end this process.
+        ray.shutdown()
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        check_address(address)
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            most = evaluators if evaluators is None or isinstance(evaluators, int) else evaluators[0]
+            local_ray.start(max(cores(), most or 0) + 1)
+            _started_sessions.add(_session())
+    except ClusterError:
+        raise
+    except Exception as error:
+        # Ray raises bare Exceptions, too, such as when a busy machine does not start it within half a minute.
+        where = f"the cluster at RAY_ADDRESS={address}" if address else "a local Ray"
+        advice = (
+            "Unset RAY_ADDRESS to run on this machine alone"
+            if address
+            else "Try again when the machine is less busy, or scan without Ray: evaluators = 0"
+        )
+        msg = f"{where} could not be used: {error}. {advice}"
+        raise ClusterError(msg) from error
+    return True
 
 
 def _session() -> str:
-    return str(ray.get_runtime_context().gcs_address)
+    """Return where Ray's head listens; empty behind ``ray://``, where it is not this process that speaks to it."""
+    behind = ray.util.client.ray.is_connected()  # type: ignore[no-untyped-call]
+    return "" if behind else str(ray.get_runtime_context().gcs_address)
 
 
-def _start_local(evaluators: int | Sequence[int] | None) -> None:
-    """Start Ray for this process alone: on the loopback address, with a token that exists only in this process."""
-    home_token = Path("~/.ray/auth_token").expanduser()
-    if not any(os.environ.get(name) for name in _TOKEN_VARIABLES) and not home_token.exists():
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    most = evaluators if evaluators is None or isinstance(evaluators, int) else evaluators[0]
-    with _loopback():
-        ray.init(
-            address="local",
-            num_cpus=max(cores(), most or 0) + 1,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=512 * 2**20,
-            _node_ip_address="127.0.0.1",
-        )
+def _pickle_a_spawned_main() -> None:
+    """Have functions of the script sent by value in a process that `multiprocessing` spawned, too.
 
-
-@contextlib.contextmanager
-def _loopback() -> Iterator[None]:
-    """Have the Ray that is started listen on the loopback address alone.
-
-    Asking for ``127.0.0.1`` is not enough: on Linux, Ray puts the machine's own address in its place, and its servers
-    then listen on every interface. This switch is what keeps it local on laptops with a firewall. Ray's processes
-    inherit it, so that it need not stay; one that stayed would be in the way of a cluster that is joined later.
+    There the script is a module of another name, which evaluators would look for in vain.
     """
-    before = os.environ.get(_MANY_NODES)
-    constant = getattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
-    os.environ[_MANY_NODES] = "0"
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = constant
-        if before is None:
-            del os.environ[_MANY_NODES]
-        else:
-            os.environ[_MANY_NODES] = before
+    script = sys.modules.get("__mp_main__")
+    if script is not None and script.__name__ == "__mp_main__":
+        ray.cloudpickle.register_pickle_by_value(script)  # type: ignore[no-untyped-call]
 
 
 def evaluator_share(cluster: Cluster, evaluators: int | Sequence[int] | None, tool: Tool) -> tuple[Bounds, Demand]:
@@ -183,6 +173,12 @@ def evaluator_share(cluster: Cluster, evaluators: int | Sequence[int] | None, to
     """
     free = max(cluster.cpus - cluster.driver_cpus, 0.01)
     demand = Demand(float(tool.cores), float(tool.memory), dict(tool.resources))
+    if cluster.shared:
+        low, high = (
+            (1, None) if evaluators is None else (evaluators,) * 2 if isinstance(evaluators, int) else evaluators
+        )
+        count = max(low, min(high or sys.maxsize, cores() // tool.cores))
+        return Bounds(count, count), replace(demand, cpus=0.0)
     if evaluators is None:
         # A node that is smaller than one evaluation: it gets one all the same.
         largest = min(free, cluster.largest or free)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import time
 from collections import deque
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,12 @@ from rayscan.engine.learner import Lesson
 from rayscan.errors import RunLockedError, StoreError
 from rayscan.learn.data import Proposals, Rows
 from rayscan.learn.snapshot import from_bytes, to_bytes
-from rayscan.progress import PROGRESS_FILE, Progress
+from rayscan.progress import Progress, publish
 from rayscan.store import Store
 
 LEAST_PERIOD = 10.0
 """Seconds between checkpoints at least; more where one costs more than a twentieth of the time."""
 PUBLISH_PERIOD = 2.0
-PROGRESS_BYTES = 4096
-"""Its size: a block of the disk, that always has room for what a scan in trouble has to say."""
 STOP_FILE = "stop"
 RETRY_PERIOD, LAST_PATIENCE = 5.0, 10.0
 """Seconds until a disk that refused is tried again, and for which it is waited for when all else is done."""
@@ -259,18 +255,8 @@ class Recorder:
         if not news and time.monotonic() - self._published_at < PUBLISH_PERIOD:
             return False
         self._published_at, self._published_state = time.monotonic(), progress.state
-        path = self._store.path / PROGRESS_FILE
-        part = path.with_suffix(".part")
-        text = json.dumps({**asdict(progress), "time": time.time()}).ljust(PROGRESS_BYTES)
-        try:
-            part.write_text(text)
-            part.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            # On a full disk what is there can still be written over.
-            with contextlib.suppress(OSError), path.open("r+") as file:
-                file.write(text)
+        with contextlib.suppress(OSError):
+            publish(self._store.path, progress)
         request = self._store.path / STOP_FILE
         with contextlib.suppress(OSError):
             request.unlink()

@@ -1,4 +1,4 @@
-"""Ctrl-C twice: once means finish what is under way, twice means now."""
+"""Ctrl-C twice, or another signal before: once means finish what is under way, twice means now."""
 
 from __future__ import annotations
 
@@ -64,24 +64,30 @@ def rows(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("sleep", "more", "first"),
+    ("sleep", "more", "first", "number"),
     [
-        pytest.param("0.1 if x < 0.7 else 100", "", 3, id="programs that run for long"),
+        pytest.param("0.1 if x < 0.7 else 100", "", 3, signal.SIGTERM, id="programs that run for long"),
         pytest.param(
             "0",
             "deterministic = true\nholdout = 0\nsteps = 100000000\nepochs = 1000000000",
             10,
+            signal.SIGINT,
             id="a network that learns for long",
         ),
     ],
 )
-def test_the_second_ctrl_c_ends_it_within_seconds(tmp_path: Path, sleep: str, more: str, first: int) -> None:
-    """What it waits for is ended, all rows are there and right, and nobody and nothing is left behind."""
+def test_the_second_ctrl_c_ends_it_within_seconds(
+    tmp_path: Path, sleep: str, more: str, first: int, number: signal.Signals
+) -> None:
+    """What it waits for is ended, all rows are there and right, and nobody and nothing is left behind.
+
+    Until then what is under way goes on, also where a shell's ``kill %1`` or ``timeout`` told the whole process group.
+    """
     process = start(tmp_path, sleep, more)
     wait_until(lambda: rows(tmp_path) >= first or process.poll() is not None)
     assert process.poll() is None, process.communicate()[1]
     time.sleep(1.0)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     time.sleep(2.0)
     assert process.poll() is None, process.communicate()[1]
     family = psutil.Process(process.pid).children(recursive=True)
