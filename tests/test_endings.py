@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from ray.exceptions import RayActorError
 from typer.testing import CliRunner
 
 import rayscan as rs
 from rayscan.cli import app
 from rayscan.ending import End
-from rayscan.engine.client import _ended
+from rayscan.engine.client import RayClient
 from rayscan.engine.loop import SAVE_SECONDS
 from rayscan.progress import Goal, Progress, published
 
@@ -101,8 +102,19 @@ def test_an_end_says_one_thing(name: str, folder: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("found", "answered", "end"), [(5, 9, End.REACHED), (4, 10, End.REACHED), (4, 9, End.STOPPED)])
-def test_a_driver_that_dies_with_its_job_ends_by_what_it_had(found: int, answered: int, end: End) -> None:
+def test_a_driver_that_dies_with_its_job_ends_by_what_it_had(
+    found: int, answered: int, end: End, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A batch system ends all processes of a job at once: what was reached by then is reached."""
-    last = _ended(Progress("scanning", evaluations=answered, valid=found), Goal(valid=5, evaluations=10))
+    scan = rs.Scan(rs.Space(x=(0, 1)), rs.Function(lambda x: x, outputs=["y"]), rs.Target(y=(0, 1)))
+    client = RayClient(scan.problem, scan.options, str(tmp_path), "")
+
+    def die(goal: Goal, follow: Callable[[Progress], None], stopping: object) -> Progress:
+        follow(Progress("scanning", evaluations=answered, valid=found))
+        raise RayActorError
+
+    monkeypatch.setattr(client, "_follow", die)
+    last = client.run(Goal(valid=5, evaluations=10), lambda progress: None, lambda: "drain")
     assert last.ending == end.name
     assert last.state.startswith(end.words)
+    assert (published(tmp_path) or {})["state"] == last.state
