@@ -16,6 +16,7 @@ from rayscan.commands.outcome import Exit
 from rayscan.commands.outcome import complain as _complain
 from rayscan.commands.outcome import say as _say
 from rayscan.commands.outcome import tells as _tells
+from rayscan.commands.spectra import spectra
 from rayscan.commands.watch import watch
 from rayscan.console import stand_in
 from rayscan.ending import End
@@ -287,6 +288,7 @@ def plot(
 
 
 app.command()(export)
+app.command()(spectra)
 
 
 @app.command()
