@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -24,3 +26,22 @@ def test_cos3_prints_a_count_for_every_step_and_draws(tmp_path: Path) -> None:
     assert [row[0] for row in rows] == ["similarity,", "classifier,", "regressor,"]
     assert all(len(row) == 4 for row in rows)
     assert picture.stat().st_size > 10_000
+
+
+def test_mixtures_are_fractions_and_keep_to_the_conditions(tmp_path: Path) -> None:
+    """Of the example with fractions, ordered masses and conditions, every row is one that the physics allows."""
+    spec = importlib.util.spec_from_file_location("mixtures", EXAMPLES / "mixtures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+
+    table = example.make(tmp_path / "run", 100).run(evaluations=100, progress=None).table.to_pandas()
+
+    assert example.SPACE.domain.share == pytest.approx(0.11, abs=0.01)
+    assert len(table) == 100
+    assert table.filter(like="f_").sum(axis=1).to_numpy() == pytest.approx(1)
+    assert (2 * table.m_chi < table.m_med).all()
+    assert (table.m_med < 3 * table.m_chi).all()
+    assert (table.f_ee + table.f_mm + table.f_tt < 0.5).all()
+    assert (table.g_chi**2 + table.g_sm**2 < 4 * math.pi).all()
