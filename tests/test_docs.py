@@ -33,9 +33,39 @@ def test_links_lead_to_files(page: Path):
             assert (DOCS / target).stat().st_size < 100_000, target
 
 
-def test_the_readme_leads_to_the_method():
-    """The page can be found."""
-    assert "](docs/method.md)" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+METHODS = {
+    "rayscan": "default",
+    "DLScanner's similarity network with VEGAS map": "similarity+map",
+    "DLScanner's classifier with VEGAS map": "classifier+map",
+    "DLScanner's regressor with VEGAS map": "regressor+map",
+}
+"""Rows of the table of the README, and what the methods are called in docs/method.md."""
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    """Two screens, from which all pages and files can be found."""
+    assert len(README.splitlines()) <= 100
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README)
+    assert {f"docs/{page.name}" for page in PAGES if page.name != "index.md"} <= set(links)
+    for target in [*links, *re.findall(r'src="([^"]+)"', README)]:
+        assert (DOCS.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_numbers_of_the_readme_are_measured(name: str):
+    """Evaluations and coverage in its table are those of the comparison in docs/method.md."""
+    page = (DOCS / "method.md").read_text(encoding="utf-8")
+    table = page[page.index("<!-- comparison") : page.index("<!-- end of comparison")]
+    (told,) = [cells(line) for line in README.splitlines() if line.startswith(f"| {name} |")]
+    for problem, evaluations, coverage in (("mhiggs5", *told[1:3]), ("spheno5", *told[3:5])):
+        (line,) = [line for line in table.splitlines() if line.startswith(f"| {problem} | {METHODS[name]} |")]
+        assert evaluations == cells(line)[4]
+        assert coverage == f"{float(cells(line)[5].split('/')[0]):.2f}"
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_the_table_has_medians_and_bars(tmp_path: Path):

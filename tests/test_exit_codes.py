@@ -102,11 +102,11 @@ def test_a_broken_tool_ends_with_1_and_bad_input_with_2(config: Path) -> None:
     assert len(rs.open_run(config.parent / "run")) >= 20
 
 
-def test_help_and_readme_list_every_code() -> None:
-    """The codes stand in --help and in the README, with the numbers that the commands return."""
+def test_help_and_the_pages_list_every_code() -> None:
+    """The codes stand in --help and in docs/running.md, with the numbers that the commands return."""
     told = dict.fromkeys(re.findall(r"(?:^Exit codes: |; )(\d) ", EPILOG))
     assert list(told) == [str(int(code)) for code in Exit]
     shown = " ".join(CliRunner().invoke(app, ["run", "--help"]).output.replace("│", " ").split())
     assert " ".join(EPILOG.split()) in shown
-    readme = (ROOT / "README.md").read_text()
-    assert re.findall(r"^\| (\d) \|", readme, re.MULTILINE) == list(told)
+    page = (ROOT / "docs" / "running.md").read_text()
+    assert re.findall(r"^\| (\d) \|", page, re.MULTILINE) == list(told)
