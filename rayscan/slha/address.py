@@ -24,7 +24,7 @@ _EXAMPLES: Final = (
     "'DECAY 25 -> 5 -5', 'HiggsBoundsInputHiggsCouplingsBosons 25 24 24', 'BLOCKNAME _ * 25 5 5' (_ is the value, "
     "* is any column) or 'XSECTION 13000 2212 2212 -> 1000021 1000021'"
 )
-_NAME: Final = re.compile(r"(?P<block>[A-Za-z_][^\s@#=>:]*)(?:@[Qq]=(?P<scale>\S+))?")
+_NAME: Final = re.compile(r"(?P<block>[A-Za-z_][^\s@#=>]*)(?:@[Qq]=(?P<scale>\S+))?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _REAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 

@@ -240,8 +240,10 @@ class Chain(Tool):
         for name in self._constraints(stage, list(values)):
             constraint = self.target.constraints[name]
             value = self._value(name, values)
-            if not math.isfinite(value):
+            if math.isnan(value):
                 return f"stopped before {stage!r}: {name} is missing"
+            if math.isinf(value):
+                return f"stopped before {stage!r}: {name} = {value} fulfils no constraint"
             chi2 = float(constraint.chi2(np.array([value]))[0])
             soft += 0.0 if constraint.hard else chi2
             if (constraint.hard and chi2 > 0) or math.exp(-soft / 2) <= self.target.threshold:

@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from rayscan.errors import ConfigError, ToolError
 from rayscan.plain_file import read_plain, write_new
 from rayscan.problem.space import check_name
 from rayscan.sandbox.limits import Limits
+from rayscan.slha.address import DECAY_KEYWORDS
 from rayscan.slha.symbols import Symbol, symbol
 from rayscan.tools.base import Outcome, Stage, Status, Tool
 from rayscan.tools.input_file import absolute
@@ -62,7 +63,8 @@ class Command(Tool):
         Environment variables beside the standard ones.
     timeout : float or "auto"
         Seconds for all commands of a point together. By default a scan learns what is usual: a point that takes many
-        times as long as the slowest so far is put off, and tried again later with the limit of `limits`.
+        times as long as the slowest so far is put off, and tried again later with the program's usual limit. A number
+        here or in `limits` is final.
     limits : Limits, optional
         CPU, memory, file size and captured output.
     success : Success or mapping, optional
@@ -98,6 +100,8 @@ class Command(Tool):
     ('y',)
     """
 
+    usual_limits = Limits()
+
     def __init__(
         self,
         command: Sequence[str] | Sequence[Sequence[str]],
@@ -128,8 +132,9 @@ class Command(Tool):
         self.output = output or ("output" if self._uses("output") else "stdout")
         self.stdin = next(iter(self.files), None) if stdin == "{input}" else stdin
         self.env = dict(env or {})
-        self.limits = limits or Limits()
-        self._strict = timeout != "auto"
+        self.limits = limits or self.usual_limits
+        # A limit that somebody has set is the last word on it.
+        self._strict = timeout != "auto" or (limits is not None and limits.timeout is not None)
         self._hurry: float | None = None
         if timeout != "auto":
             self.limits = dataclasses.replace(self.limits, timeout=timeout)
@@ -282,7 +287,7 @@ class Command(Tool):
         if sandbox.verbose:
             details.update(report_run(runs, sandbox.directory))
             details["read"] = report_read(self.read, readings)
-        observables = {name: reading.value for name, reading in readings.items() if math.isfinite(reading.value)}
+        observables = {name: reading.value for name, reading in readings.items() if not math.isnan(reading.value)}
         stage = Stage(self.name, verdict.status, time.perf_counter() - started, details)
         return Outcome(
             verdict.status, observables if verdict.status is Status.OK else {}, clip(verdict.message), last.exit_code,
@@ -384,10 +389,8 @@ class Command(Tool):
     def refusal(self, outputs: Outputs) -> Verdict | None:
         """Return why the program itself refused the point, None when it did not."""
         for file in self._slha_files():
-            for code in self.success.forbid:
-                texts = outputs.texts(file, f"SPINFO {code}")
-                if texts:
-                    return Verdict(Status.UNPHYSICAL, f"SPINFO {code}: {'; '.join(texts)}")
+            for entry, texts in self.forbidden(file, outputs):
+                return Verdict(Status.UNPHYSICAL, f"{entry}: {'; '.join(texts)}")
         if self.success.unphysical:
             said = outputs.text("stdout") + outputs.text("stderr")
             for pattern in self.success.unphysical:
@@ -395,6 +398,21 @@ class Command(Tool):
                 if found:
                     return Verdict(Status.UNPHYSICAL, found)
         return None
+
+    def forbidden(self, file: str, outputs: Outputs) -> Iterator[tuple[str, list[str]]]:
+        """Yield the entries by which a file says that it is not to be used, such as ``SPINFO 4``, with their texts.
+
+        Where decays are read from it, ``DCINFO`` speaks for the program that calculated them.
+        """
+        for entry in (f"{block} {code}" for block in self._info_blocks(file) for code in self.success.forbid):
+            texts = outputs.texts(file, entry)
+            if texts:
+                yield entry, texts
+
+    def _info_blocks(self, file: str) -> tuple[str, ...]:
+        readers = (one for one in self.read.values() if isinstance(one, SLHAEntry) and one.file_or(self.output) == file)
+        decays = any(one.parsed.block in DECAY_KEYWORDS for one in readers)
+        return ("SPINFO", "DCINFO") if decays else ("SPINFO",)
 
     def judge_readings(self, readings: Mapping[str, Reading], outputs: Outputs) -> Verdict:
         """Judge by what was read: every required observable must be there and finite."""
@@ -407,7 +425,8 @@ class Command(Tool):
 
     def remark(self, outputs: Outputs) -> str:
         """Return what the program warned of at a point that is ok."""
-        texts = [text for file in self._slha_files() for text in outputs.texts(file, "SPINFO 3")]
+        entries = [(file, f"{block} 3") for file in self._slha_files() for block in self._info_blocks(file)]
+        texts = [text for file, entry in entries for text in outputs.texts(file, entry)]
         return f"warning: {'; '.join(texts)}" if texts else ""
 
     def _slha_files(self) -> list[str]:

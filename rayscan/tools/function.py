@@ -46,9 +46,9 @@ class Function(Tool):
 
     Notes
     -----
-    A point for which any output is NaN is ``unphysical``; infinities are kept as they are. An exception, something that
-    is no number, or a wrong number of outputs is a ``tool_error``: a mistake of the function, not a property of the
-    point.
+    A point for which any output is NaN is ``unphysical``: it has no such value. An infinite output is kept in the row,
+    whose status stays ``ok``, but fulfils no constraint, not even an open window. An exception, something that is no
+    number, or a wrong number of outputs is a ``tool_error``: a mistake of the function, not a property of the point.
 
     Examples
     --------
@@ -223,7 +223,9 @@ class Function(Tool):
         undefined = [name for name, value in values.items() if math.isnan(value)]
         if undefined:
             return Outcome(Status.UNPHYSICAL, values, message=f"{', '.join(undefined)} is NaN"[:MESSAGE_LENGTH])
-        return Outcome(Status.OK, values)
+        infinite = [name for name, value in values.items() if math.isinf(value)]
+        message = f"{', '.join(infinite)} is infinite, which fulfils no constraint" if infinite else ""
+        return Outcome(Status.OK, values, message=message[:MESSAGE_LENGTH])
 
     def _blame(self, error: Exception) -> str:
         frames = traceback.extract_tb(error.__traceback__)

@@ -23,7 +23,6 @@ MODES = ("effC", "SLHA", "stem")
 #: The copy of the spectrum to which the programs append their blocks, and the stem under which they look for it.
 STEM, COPY = "hb", "hb.1"
 UNCERTAINTIES = "MHall_uncertainties.dat"
-_LIMITS = Limits(timeout=300.0, file_bytes=256 * 2**20)
 
 #: Result columns of HiggsBounds to entries of the block that it appends to an SLHA file.
 BOUNDS_ENTRIES = {"chan": "1 1", "HBresult": "1 2", "obsratio": "1 3", "ncomb": "1 4"}
@@ -80,6 +79,7 @@ class HiggsBounds(Command):
     block = "HiggsBoundsResults"
     entries: Mapping[str, str] = BOUNDS_ENTRIES
     columns: Sequence[str] = _BOUNDS_COLUMNS
+    usual_limits = Limits(timeout=300.0, file_bytes=256 * 2**20)
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class HiggsBounds(Command):
     ) -> None:
         arguments = [analyses, mode, str(neutral), str(charged), "./" if mode == "effC" else COPY]
         self._start(
-            path, arguments, {}, mode, spectrum, read=read, timeout=timeout, limits=limits or _LIMITS, env=env,
+            path, arguments, {}, mode, spectrum, read=read, timeout=timeout, limits=limits, env=env,
             keep_files=keep_files, name=name, base=base,
         )  # fmt: skip
 
@@ -217,7 +217,7 @@ class HiggsSignals(HiggsBounds):
         if mode == "effC" and mass_uncertainty is not None:
             files[UNCERTAINTIES] = Template(_uncertainties(name, mass_uncertainty, neutral + charged))
         self._start(
-            path, arguments, files, mode, spectrum, read=read, timeout=timeout, limits=limits or _LIMITS, env=env,
+            path, arguments, files, mode, spectrum, read=read, timeout=timeout, limits=limits, env=env,
             keep_files=keep_files, name=name, base=base,
         )  # fmt: skip
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rayscan.sandbox.sandbox import Sandbox
 
 PARAMETERS = "data.par"
-_LIMITS = Limits(timeout=1800.0, file_bytes=2**30)
 _NOT_BRACKETED = r"(?:\s*\[[^\]]*\])?"
 _CROSS_SECTION = rf"^\s*@nucleon\s+SI\s+({NUMBER}){_NOT_BRACKETED}\s+SD\s+({NUMBER})"
 _AMPLITUDE = rf"^\s*@nucleon:\s+SI\s+({NUMBER}){_NOT_BRACKETED}\s+SD\s+({NUMBER})"
@@ -119,6 +118,7 @@ class MicrOMEGAs(Command):
     """
 
     needs_warm_up = True
+    usual_limits = Limits(timeout=1800.0, file_bytes=2**30)
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class MicrOMEGAs(Command):
             files=files,
             read=read,
             timeout=timeout,
-            limits=limits or _LIMITS,
+            limits=limits,
             success=Success(),
             env={"nParProc": str(processors), **(env or {})},
             keep=keep,

@@ -101,7 +101,8 @@ class Reader(abc.ABC):
             return Reading(math.nan, where, text, problem, missing=True)
         if math.isfinite(value):
             return Reading(value, where, text)
-        return Reading(math.nan, where, text, f"{where} is {text[:_SHOWN]}")
+        # Infinity stays what it is in a row that needs no such value, apart from NaN, which is none.
+        return Reading(value, where, text, f"{where} is {text[:_SHOWN]}")
 
     in_file: ClassVar[bool] = True
 

@@ -59,7 +59,7 @@ def report_read(readers: Mapping[str, Reader], readings: Mapping[str, Reading]) 
         name: {
             "where": reading.where,
             "text": reading.text,
-            "value": None if math.isnan(reading.value) else reading.value,
+            "value": reading.value if math.isfinite(reading.value) else None,
             "problem": reading.problem,
             "optional": readers[name].is_optional,
         }

@@ -18,7 +18,6 @@ from rayscan.tools.readers import Reader, SLHAEntry, as_reader
 from rayscan.tools.verdict import Success, Verdict, last_line
 
 INPUT, OUTPUT, MESSAGES = "LesHouches.in", "SPheno.spc", "Messages.out"
-_LIMITS = Limits(timeout=300.0, file_bytes=256 * 2**20)
 _MESSAGES_READ = 64 * 2**10
 _SIDE_FILES = (
     "SPheno.out", "effC.dat", "MH_GammaTot.dat", "MHplus_GammaTot.dat", "BR_H_NP.dat", "BR_Hplus.dat", "BR_t.dat",
@@ -72,7 +71,7 @@ class SPheno(Command):
     timeout : float or "auto"
         Seconds; by default learned, and 300 at most. See `Command`.
     forbid : sequence of int
-        SPINFO entries that make a point unphysical.
+        SPINFO entries that make a point unphysical, and DCINFO entries likewise where decays are read.
     forbid_messages : sequence of str
         Regular expressions of ``Messages.out`` that make a point unphysical although there is a spectrum, such as
         ``\|mu\|\^2 < 0``. By default such messages are only kept with the row.
@@ -97,6 +96,7 @@ class SPheno(Command):
     """
 
     written = (MESSAGES, *_SIDE_FILES)
+    usual_limits = Limits(timeout=300.0, file_bytes=256 * 2**20)
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class SPheno(Command):
             read=read,
             output=OUTPUT,
             timeout=timeout,
-            limits=limits or _LIMITS,
+            limits=limits,
             success=Success(exit_codes=None, forbid=tuple(forbid)),
             keep=keep,
             keep_files=keep_files,
@@ -165,10 +165,8 @@ class SPheno(Command):
             outputs.content(OUTPUT)
         except ReadError as error:
             return self._without_spectrum(said, outputs, str(error))
-        for code in self.success.forbid:
-            texts = outputs.texts(OUTPUT, f"SPINFO {code}")
-            if texts:
-                return self._forbidden(code, texts, said, outputs)
+        for entry, texts in self.forbidden(OUTPUT, outputs):
+            return self._forbidden(entry, texts, said, outputs)
         if self.model and "Finished!" not in outputs.text("stdout"):
             kind, line = failure(said + self._messages(outputs))
             return Verdict(Status.UNPHYSICAL, f"{kind}: SPheno{self.model} did not print 'Finished!': {line}")
@@ -195,7 +193,7 @@ class SPheno(Command):
         tail = f"; last words: {line}" if line else ""
         return Verdict(Status.TOOL_ERROR, f"{problem}{code}{tail}")
 
-    def _forbidden(self, code: int, texts: list[str], said: str, outputs: Outputs) -> Verdict:
+    def _forbidden(self, entry: str, texts: list[str], said: str, outputs: Outputs) -> Verdict:
         """Judge a spectrum with a forbidden SPINFO entry, whose reason may be in Messages.out only."""
         text = "; ".join(texts)
         kind, line = failure(text)
@@ -207,7 +205,7 @@ class SPheno(Command):
         notes = [note for note in outputs.texts(OUTPUT, "SPINFO 3") if note not in text]
         more = f" (SPINFO 3: {'; '.join(notes)})" if notes else ""
         status = Status.TOOL_ERROR if kind == "bad card" else Status.UNPHYSICAL
-        return Verdict(status, f"{kind or 'refused'}: SPINFO {code}: {text}{reason}{more}")
+        return Verdict(status, f"{kind or 'refused'}: {entry}: {text}{reason}{more}")
 
     def remark(self, outputs: Outputs) -> str:
         notes = [f"SPINFO 3: {text}" for text in outputs.texts(OUTPUT, "SPINFO 3")]

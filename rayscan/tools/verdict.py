@@ -35,7 +35,8 @@ class Success:
     unphysical : sequence of str
         Regular expressions of standard output and error by which it says so, such as ``tachyon``.
     forbid : sequence of int
-        SPINFO entries that make a point unphysical, wherever an SLHA file is read.
+        SPINFO entries that make a point unphysical, wherever an SLHA file is read, and DCINFO entries where decays are
+        read from it.
     """
 
     exit_codes: tuple[int, ...] | None = (0,)

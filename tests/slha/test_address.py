@@ -18,6 +18,8 @@ GOOD = {
     "ALPHA": "ALPHA",
     "IMNMIX 1 2": "IMNMIX 1 2",
     "MSOFT@Q=1000 43": "MSOFT@Q=1000 43",
+    "Model:Extra 1": "MODEL:EXTRA 1",
+    "SPheno:Low@Q=100 2 3": "SPHENO:LOW@Q=100 2 3",
     "gauge@q=1.5e16 1": "GAUGE@Q=1.5e+16 1",
     "GAUGE@Q=MAX 1": "GAUGE@Q=max 1",
     "DECAY 25": "DECAY 25",

@@ -32,6 +32,13 @@ def value(text, name):
     return read(text, name).get(name)
 
 
+def test_a_colon_is_part_of_a_block_name_like_any_other_letter():
+    """Some generators write blocks such as ``MODEL:EXTRA``, and headers that end in a colon."""
+    text = b"Block Model:Extra Q= 1.0E+02 # x\n 1 5.0\nBlock LOW: # c\n 25 125.0\n"
+    names = ("MODEL:extra 1", "MODEL:EXTRA@Q=100 1", "Low: 25")
+    assert read(text, *names, "LOW 25") == dict(zip(names, (5.0, 5.0, 125.0), strict=True))
+
+
 @pytest.mark.parametrize("name", SPECTRA)
 def test_every_entry_of_a_well_formed_file_equals_pyslha(name):
     """All numeric block entries, widths and branching ratios agree with pyslha's reading."""

@@ -70,6 +70,13 @@ def test_a_stage_runs_only_when_its_constraint_holds(evaluate: Evaluate, x: floa
     assert outcome.message == ("" if runs else "stopped before 'second': a = 0.5 is out of target")
 
 
+def test_an_infinite_observable_saves_the_next_stage_and_is_not_called_missing(evaluate: Evaluate) -> None:
+    """Infinity fulfils no constraint, however open."""
+    function = Function(lambda x: math.inf, outputs=["a"])
+    chain = Chain([function, second()], when={"second": "a"}, target=Target(a=Above(0.0)))
+    assert evaluate(chain, {"x": 1.0}).message.endswith("; stopped before 'second': a = inf fulfils no constraint")
+
+
 def test_the_stages_behind_a_stopped_one_do_not_run_either(evaluate: Evaluate) -> None:
     """The chain ends there: what follows may need the files that are missing."""
     third = python("third", "print('d=1')", {"d": "key:d"})

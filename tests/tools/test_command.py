@@ -182,6 +182,53 @@ def test_an_slha_file_with_spinfo_4_is_unphysical_whatever_the_exit_code(evaluat
     assert outcome.message == "SPINFO 4: [ stau tachyon ]"
 
 
+@pytest.mark.parametrize(("address", "refused"), [("DECAY 25", True), ("DECAY 25 -> 5 -5", True), ("MASS 25", False)])
+def test_dcinfo_4_counts_wherever_decays_are_read(evaluate: Evaluate, address: str, refused: bool) -> None:
+    """A decay calculator's failure makes what it calculated worthless, and nothing else; DCINFO 3 is a remark."""
+    text = (
+        "Block SPINFO\\n 1 x\\nBlock DCINFO\\n 1 SUSYHIT\\n 3 narrow\\n 4 no decay table\\nBlock MASS\\n 25 125\\n"
+        "DECAY 25 4.0E-03\\n 5.0E-01 2 5 -5\\n"
+    )
+    command = ["python", "-c", f"print('{text}')"]
+    outcome = evaluate(Command(command, read={"x": f"slha:{address}"}, output="stdout"))
+    if refused:
+        assert (outcome.status, outcome.message) == (Status.UNPHYSICAL, "DCINFO 4: no decay table")
+    else:
+        assert (outcome.status, outcome.message) == (Status.OK, "")
+    allowed = Command(command, read={"x": f"slha:{address}"}, output="stdout", success={"forbid": []})
+    outcome = evaluate(allowed)
+    assert (outcome.status, outcome.message) == (Status.OK, "warning: narrow" if refused else "")
+
+
+@pytest.mark.parametrize(
+    ("options", "hurried"),
+    [
+        ({}, 1.5),
+        ({"limits": Limits(memory_bytes=2**40)}, 1.5),
+        ({"timeout": 60}, 60),
+        ({"limits": Limits(timeout=60)}, 60),
+    ],
+)
+def test_a_limit_that_the_user_set_is_final(options: dict[str, Any], hurried: float) -> None:
+    """What a scan learns of usual times puts points off only where nobody said how long a point may take."""
+    tool = Command(["python"], read={"a": "key:a"}, name="prog", **options)
+    tool.hasten({"prog": 1.5})
+    assert tool.timeout == hurried
+
+
+def test_infinity_is_told_apart_from_nan(evaluate: Evaluate) -> None:
+    """What is required must be finite, and the message says what it was; what is optional is kept as it is."""
+    for word in ("Infinity", "-inf", "NaN"):
+        script = f"print('a=1'); print('b={word}')"
+        outcome = evaluate(Command(["python", "-c", script], read={"a": "key:a", "b": "key:b"}))
+        assert (outcome.status, outcome.observables) == (Status.UNPHYSICAL, {})
+        assert outcome.message == f"observable 'b': b= in stdout is {word}"
+        read = {"a": "key:a", "b": {"key": "b", "optional": True}}
+        outcome = evaluate(Command(["python", "-c", script], read=read))
+        kept = {} if word == "NaN" else {"b": float(word)}
+        assert (outcome.status, outcome.observables) == (Status.OK, {"a": 1.0, **kept})
+
+
 def test_optional_observables_may_be_missing_and_required_ones_may_not(evaluate: Evaluate) -> None:
     """Required is the rule; the table holds NaN for what is optional and not there."""
     script = "print('a=1')"

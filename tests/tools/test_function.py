@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rayscan.errors import ConfigError, ToolError
+from rayscan.problem.constraints import Above, Below
+from rayscan.problem.target import Target
 from rayscan.sandbox.sandbox import Sandbox
 from rayscan.sandbox.workshop import Workshop
 from rayscan.tools.base import Outcome, Status
@@ -106,6 +108,21 @@ def test_nan_means_unphysical() -> None:
     assert outcome.observables["b"] == 2.0
     assert "a is NaN" in outcome.message
     assert evaluate(lambda x: np.full(1, np.nan), vectorized=True).status is Status.UNPHYSICAL
+
+
+@pytest.mark.parametrize("infinite", [math.inf, -math.inf])
+def test_infinity_is_a_value_that_fulfils_no_constraint(infinite: float) -> None:
+    """It is kept in the row, which stays ok and says so; no window is so open that it would be valid."""
+    outcome = evaluate(lambda m0: (infinite, 2.0), "a", "b")
+    assert (outcome.status, outcome.observables) == (Status.OK, {"a": infinite, "b": 2.0})
+    assert outcome.message == "a is infinite, which fulfils no constraint"
+    for target in (
+        Target(a=(0, math.inf)),
+        Target(a=(-math.inf, 0)),
+        Target(a=Above(0)),
+        Target(a=Below(0)),
+    ):
+        assert target.judge({"a": [infinite]}).valid.tolist() == [False]
 
 
 @pytest.mark.parametrize(

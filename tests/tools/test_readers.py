@@ -76,13 +76,14 @@ def test_two_different_values_are_never_guessed(tmp_path: Path, spec: str) -> No
 
 @pytest.mark.parametrize(("text", "problem", "missing"), [
     ("NaN", "is NaN", False), ("nan", "is nan", False), ("Infinity", r"is Infinity", False),
-    ("*****", r"is \*+", False), ("12abc", "is '12abc'; expected a number", True),
+    ("-inf", r"is -inf", False), ("*****", r"is \*+", False), ("12abc", "is '12abc'; expected a number", True),
     ("ERROR", "is 'ERROR'; expected a number", True),
 ])  # fmt: skip
 def test_what_is_no_finite_number_is_a_problem_in_words(tmp_path: Path, text: str, problem: str, missing: bool) -> None:
     """NaN and overflown fields never become numbers, and never an exception (S15); a word is no number at all."""
     reading = read(r"regex:x = (\S+)", tmp_path, f"x = {text}\n")
-    assert math.isnan(reading.value)
+    assert not math.isfinite(reading.value)
+    assert math.isinf(reading.value) == ("inf" in text.lower())
     assert reading.missing is missing
     assert re.search(problem, reading.problem)
 

@@ -205,6 +205,18 @@ def test_messages_out_is_read_within_bounds(evaluate: Evaluate, program: Program
     assert len(outcome.message) == 400
 
 
+@pytest.mark.parametrize("decays", [True, False])
+def test_a_failed_decay_calculator_refuses_what_is_read_of_decays(
+    evaluate: Evaluate, program: Program, data: Path, decays: bool
+) -> None:
+    """DCINFO 4 is to decays what SPINFO 4 is to the spectrum."""
+    text = "Block DCINFO\n 4 widths failed\nBlock MASS\n 25 125.0\nDECAY 25 4.0E-03\n"
+    path = program(f"open(args[1], 'w').write({text!r})", "SPheno")
+    outcome = evaluate(tool(path, data, read={"mh": "DECAY 25" if decays else "MASS 25"}), POINT)
+    expected = (Status.UNPHYSICAL, "refused: DCINFO 4: widths failed") if decays else (Status.OK, "")
+    assert (outcome.status, outcome.message) == expected
+
+
 def test_the_user_names_forbidden_spinfo_codes(evaluate: Evaluate, program: Program, data: Path) -> None:
     """SPINFO 3 is a remark unless it is forbidden; SPINFO 4 can be allowed."""
     text = "Block SPINFO\n 1 SPheno\n 3 stop LSP # Warning\n 4 [ stau tachyon ]\nBlock MASS\n 25 125.0\n"
