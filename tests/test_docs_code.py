@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rayscan as rs
-from docs import tables
+from docs import site, tables
 from rayscan.cli import app
 
 DOCS = Path(tables.__file__).parent
@@ -65,3 +65,45 @@ def test_commands_run(home, monkeypatch, place, code):
             assert words.pop(0) == "rayscan"
             done = CliRunner().invoke(app, words)
             assert done.exit_code == 0, f"{place}: {line}: {done.output}"
+
+
+@pytest.mark.slow
+def test_the_tutorial_works_step_by_step(tmp_path, monkeypatch):
+    """In the order of the page: files are written as they are titled, Python and commands run, figures come out."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    page, names = (DOCS / "tutorial.md").read_text(encoding="utf-8"), {"__name__": "tutorial"}
+    steps = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
+    assert {kind for kind, _, _ in steps} == {"python", "toml", "bash", "text"}
+    for kind, title, code in steps:
+        if title:
+            (tmp_path / title).write_text(code)
+        elif kind == "python":
+            exec(compile(code, "tutorial.md", "exec"), names)
+        elif kind == "bash":
+            for line in code.splitlines():
+                done = CliRunner().invoke(app, shlex.split(line)[1:])
+                assert done.exit_code == 0, f"{line}: {done.output}"
+    drawn = {path.name for path in tmp_path.iterdir() if path.suffix in {".png", ".html"}}
+    assert drawn == {"corner.png", "report.html", "relic.html", "profile.png", "own.png"}
+    assert names["result"].valid.num_rows >= 200
+    assert 119 < names["fit"].best["mh"] < 127
+    assert "no convergence" in (tmp_path / "relic.html").read_text()
+
+
+def test_pages_made_from_the_program_hold_every_key_and_command():
+    """The site's pages of scan.toml and of the commands."""
+    keys, commands = site.keys(), site.commands()
+    for words in ("## parameters", "## spheno", "## goal", "random_share = 0.1", 'prior = "log"'):
+        assert words in keys
+    for name in ("run", "check", "watch", "report", "export", "spectra"):
+        assert f"\n## {name}\n\n" in commands
+    assert "| `--best N` | Only the N most likely of them. |" in commands
+    assert "Exit codes: 0 done" in commands
+
+
+def test_the_site_lists_every_page():
+    """No page of docs/ is left out of mkdocs.yml."""
+    told = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in DOCS.glob("*.md"):
+        assert re.search(rf": {page.name}$", told, re.MULTILINE), page.name
