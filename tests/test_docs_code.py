@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rayscan as rs
-from docs import site, tables
+from docs import pages, tables
 from rayscan.cli import app
 
 DOCS = Path(tables.__file__).parent
@@ -93,7 +93,7 @@ def test_the_tutorial_works_step_by_step(tmp_path, monkeypatch):
 
 def test_pages_made_from_the_program_hold_every_key_and_command():
     """The site's pages of scan.toml and of the commands."""
-    keys, commands = site.keys(), site.commands()
+    keys, commands = pages.keys(), pages.commands()
     for words in ("## parameters", "## spheno", "## goal", "random_share = 0.1", 'prior = "log"'):
         assert words in keys
     for name in ("run", "check", "watch", "report", "export", "spectra"):
