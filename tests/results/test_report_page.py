@@ -147,6 +147,13 @@ def test_a_scan_that_has_just_begun_has_a_page(run):
     assert "<figure" not in text
 
 
+def test_a_volume_of_which_nothing_was_seen_is_a_limit(run):
+    """Not nothing: less than what blind points would have found."""
+    table = Report.of(run).table
+    none = table.set_column(table.column_names.index("valid"), "valid", [np.zeros(N, bool)])
+    assert re.fullmatch(r"< 0\.\d+", Report(none).headlines()[-1][0])
+
+
 def cited(description: dict[str, Any] | None = None, **options: Any) -> list[str]:
     learn = {"surrogate": "auto", "selection": "default", "proposal": "vegas"} | options.pop("learn", {})
     return [one.key for one in citations(description or {}, {"options": {"learn": learn, **options}}, {})]
@@ -183,7 +190,10 @@ def test_every_citation_is_whole():
 def test_the_problem_is_told_in_words():
     """Ranges, measurements, limits, derived parameters, chains; what is not known is shown as it is."""
     description = {
-        "space": {"a": {"prior": "derived", "expression": "2*b"}, "s": {"prior": "choice", "values": [-1.0, 1.0]}},
+        "space": {
+            "a": {"prior": "derived", "expression": "2*b"}, "s": {"prior": "choice", "values": [-1.0, 1.0]},
+            "n": {"prior": "normal", "mean": 0.0, "sigma": 1.0, "lo": float("-inf"), "hi": float("inf")},
+        },
         "target": {
             "mg": {"kind": "window", "lo": 2200.0, "hi": float("inf")}, "threshold": 0.9,
             "om": {"kind": "gaussian", "value": 0.12, "sigma": [0.001, 0.002]},
@@ -202,6 +212,7 @@ def test_the_problem_is_told_in_words():
     }
     assert rows["Parameters", "a"] == ["derived", "2*b", ""]
     assert rows["Parameters", "s"] == ["choice", "values = [-1, 1]", ""]
+    assert rows["Parameters", "n"][:2] == ["normal", "mean = 0, sigma = 1"]
     assert rows["Target", "mg"] == ["at least 2200", "GeV"]
     assert rows["Target", "om"][0] == "measured: 0.12 +0.002 -0.001"
     assert rows["Target", "br"][0] == "below 1e-09"

@@ -154,7 +154,8 @@ class Report:
         if n:
             volume = self.diagnostics.volume
             lines.append((f"{good / n:.1%}", "acceptance"))
-            lines.append((f"{volume.value:.2g}" if volume.known else "unknown", "of the prior is valid"))
+            size = f"{volume.value:.2g}" if volume.value > 0 else f"< {volume.upper:.2g}"
+            lines.append((size if volume.known else "unknown", "of the prior is valid"))
         return lines
 
     def verdict(self) -> str:

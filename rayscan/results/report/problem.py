@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -56,7 +57,8 @@ def _parameters(space: Mapping[str, Any], units: Mapping[str, str]) -> list[list
         prior = str(known.pop("prior", ""))
         words = []
         if "lo" in known and "hi" in known:
-            words.append(between(float(known.pop("lo")), float(known.pop("hi"))))
+            ends = float(known.pop("lo")), float(known.pop("hi"))
+            words += [between(*ends)] if ends != (-math.inf, math.inf) else []
         if not known.pop("scanned", True):
             words.append("what the others leave")
         joint = known.pop("names", [name])
