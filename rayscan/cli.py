@@ -373,7 +373,7 @@ def _summarise(result: ScanResult, *, plot: bool) -> None:
         "valid": f"{valid:,} of {total:,} evaluations" + (f", {valid / total:.1%}" if total else ""),
         "not ok": ", ".join(f"{count:,} {status}" for status, count in tally(result.table).items() if status != "ok"),
         "volume": str(result.volume()),
-        "report": f"{report}   (again with `rayscan report {result.path}`)",
+        "report": f"{report}   (as a page with figures: `rayscan report {result.path} --html report.html`)",
         "table": f"{result.path}   (rayscan.open_run, or `rayscan export {result.path} --to points.parquet`)",
     }
     if plot and valid:

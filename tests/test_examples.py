@@ -45,3 +45,19 @@ def test_mixtures_are_fractions_and_keep_to_the_conditions(tmp_path: Path) -> No
     assert (table.m_med < 3 * table.m_chi).all()
     assert (table.f_ee + table.f_mm + table.f_tt < 0.5).all()
     assert (table.g_chi**2 + table.g_sm**2 < 4 * math.pi).all()
+
+
+def test_the_chain_runs_its_second_program_only_where_it_may_matter(tmp_path: Path) -> None:
+    """The second stage reads the spectrum of the first, where the Higgs mass holds; a figure shows it."""
+    from rayscan.scan import Scan
+
+    scan = Scan.from_file(EXAMPLES / "chain", out=tmp_path / "run", evaluators=0)
+    result = scan.run(evaluations=40, progress=None)
+    rows = result.table.to_pylist()
+    reached = [row for row in rows if row["status"] == "ok" and not math.isnan(row["tuning"])]
+    assert {row["point_id"] for row in reached} == {
+        row["point_id"] for row in rows if row["status"] == "ok" and 124 <= row["mh"] <= 126 and row["mst1"] >= 1000
+    }
+    assert all(row["tuning"] > 0 for row in reached)
+    assert result.plot.scatter("mst1", "mh", colour="tuning", path=tmp_path / "chain.png")
+    assert (tmp_path / "chain.png").stat().st_size > 5_000
