@@ -7,6 +7,7 @@ Each table replaces whatever stands between its two markers on the page; ``--pri
     python -m docs.tables comparison DIRECTORY          # tests.benchmarks.paper_comparison --out
     python -m docs.tables dimension DIRECTORY           # tests.benchmarks.similarity_dimension --out
     python -m docs.tables ablation DIRECTORY            # tests.benchmarks.ablation --out
+    python -m docs.tables peers peers.json              # tests.benchmarks.peers --json
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks import ablation, paper_comparison, similarity_dimension
+from tests.benchmarks import ablation, paper_comparison, peers, similarity_dimension
 from tests.benchmarks.bars import BARS, median
 from tests.benchmarks.problems import PROBLEMS
 
@@ -101,6 +102,7 @@ TABLES: dict[str, Callable[[Sequence[Path]], str]] = {
     "comparison": lambda paths: "\n".join(paper_comparison.table(paths[0])),
     "dimension": lambda paths: "\n".join(similarity_dimension.table(paths[0])),
     "ablation": lambda paths: "\n".join(ablation.table(paths[0])),
+    "peers": peers.page,
 }
 
 

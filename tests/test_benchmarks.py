@@ -116,19 +116,19 @@ def test_bars_pass_at_the_bar_and_miss_beyond_it_and_where_a_goal_was_not_reache
 
 def test_functions_given_to_other_samplers_stop_at_the_goal_and_count_each_call() -> None:
     """A peer cannot evaluate past the budget, and its record holds what it asked for inside the cube."""
-    peers, problem = module("peers"), module("shapes").spiral2()
-    function = peers.Function(problem, budget=1000, goal=10**6, batch=300)
+    samplers, problem = module("samplers"), module("shapes").spiral2()
+    function = samplers.Function(problem, budget=1000, goal=10**6, batch=300)
     rng = np.random.default_rng(6)
     first = function.likelihood(rng.random((400, 2)))
     outside = function.likelihood(np.full((50, 2), 1.5))
     assert (first <= 0).all()
-    assert (outside == peers.NOWHERE).all()
+    assert (outside == samplers.NOWHERE).all()
     assert function.trace.total == 400
-    with pytest.raises(peers.EnoughError):
+    with pytest.raises(samplers.EnoughError):
         function.likelihood(rng.random((700, 2)))
     assert function.trace.total == 1000
-    with pytest.raises(peers.EnoughError):
-        peers.Function(problem, budget=10**6, goal=5, batch=300).likelihood(problem.draw(5, rng))
+    with pytest.raises(samplers.EnoughError):
+        samplers.Function(problem, budget=10**6, goal=5, batch=300).likelihood(problem.draw(5, rng))
 
 
 def test_labels_say_no_more_than_valid_or_not() -> None:

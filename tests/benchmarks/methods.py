@@ -11,7 +11,7 @@ from rayscan import presets
 from rayscan.learn.data import Array, Origin, Proposals, Rows
 from rayscan.learn.options import SELECTIONS, LearnOptions
 from rayscan.learn.proposer import make_proposer
-from tests.benchmarks import peers
+from tests.benchmarks import samplers
 from tests.benchmarks.loop import Asked, Trace, follow
 from tests.benchmarks.problem import Problem
 
@@ -24,7 +24,7 @@ PAPER: Mapping[str, Mapping[str, Any]] = {
     "regressor": presets.paper_mssm_regressor_random,
 }
 OURS: Mapping[str, Mapping[str, Any]] = {"default": {}, "fast": {"selection": "fast"}}
-METHODS = ("uniform", *OURS, *PAPER, *peers.PEERS)
+METHODS = ("uniform", *OURS, *PAPER, *samplers.SAMPLERS)
 
 
 class UniformProposer:
@@ -49,7 +49,7 @@ def missing(method: str) -> str:
     """Return why a method cannot run here, or nothing."""
     if method == "fast" and "fast" not in SELECTIONS:
         return 'this rayscan has no selection="fast"'
-    return peers.missing(method) if method in peers.PEERS else ""
+    return samplers.missing(method) if method in samplers.SAMPLERS else ""
 
 
 def options_of(method: str, batch: int, **changed: Any) -> LearnOptions:
@@ -70,7 +70,7 @@ def trace(
     verbose: bool = False, **changed: Any,
 ) -> Trace:  # fmt: skip
     """Run one method on one problem until `goal` valid points or `budget` evaluations."""
-    if method in peers.PEERS:
-        return peers.trace(problem, method, seed, budget, goal, batch)
+    if method in samplers.SAMPLERS:
+        return samplers.trace(problem, method, seed, budget, goal, batch)
     proposer, start = proposer_of(method, problem, seed, batch, **changed)
     return follow(problem, proposer, budget, goal, batch, start, verbose=verbose)

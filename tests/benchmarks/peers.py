@@ -1,156 +1,217 @@
-"""Other people's samplers on the same problems: DLScanner, emcee, nautilus and dynesty, where they are installed.
+"""What users of other scanners ask for: the same budget for everybody, ``python -m tests.benchmarks.peers``.
 
-Each gets a log-likelihood that is flat in the target and falls with the distance from it; DLScanner gets the label,
-which is what it takes. Every call of the function counts, whatever the sampler does with the answer.
+Five problems (thirteen shells, two regions of the MSSM, 313 islands, a best fit of six measurements, 32 arms in 20
+dimensions) and one real program (``RAYSCAN_SPHENO``) are given to rayscan and to every peer that is installed, with the
+same evaluations and the same CPU time at most: evaluations until 1, 100, 1,000 and 10,000 valid points, coverage of the
+valid region by what was collected, CPU seconds of the method itself. Then each gets a function that hangs, dies or has
+no answer at one point. What is not installed is named, never guessed. Prints the tables of ``docs/method.md``:
+
+    python -m tests.benchmarks.peers --json peers.json
+    python -m docs.tables peers peers.json
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
+import argparse
+import json
+import multiprocessing
+import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rayscan.learn.data import Array
-from tests.benchmarks.loop import Trace
+from tests.benchmarks import bsmart, fits, many, methods, programs, samplers
+from tests.benchmarks.loop import Trace, rounds
 from tests.benchmarks.problem import Problem
+from tests.benchmarks.problems import PROBLEMS
+from tests.benchmarks.results import assess
+from tests.benchmarks.trouble import TROUBLES, in_trouble
 
-STEEPNESS = 10.0
-"""Of the fall outside the target: at one unit of the target's own scale the likelihood is e⁻⁵⁰."""
-NOWHERE = -1e6
-"""Log-likelihood of points without observables and outside the cube."""
+GOALS = (1, 100, 1000, 10_000)
+BUDGETS = {"cos3": 12_000, "mhiggs5": 6_000, "eggbox4": 6_000, "fit6": 2_000, "arms20": 4_000, "spheno5": 600}
+"""Evaluations that everybody gets."""
+MADE: dict[str, Callable[[], Problem]] = {
+    **PROBLEMS,
+    **programs.PROGRAMS,
+    "fit6": fits.FITS["fit6"],
+    "arms20": many.arms20,
+}
+PEERS = ("uniform", *samplers.SAMPLERS, *bsmart.SCANS)
+OURS = "rayscan"
+ALL = (OURS, *PEERS)
 
 
-class EnoughError(Exception):
-    """Goal or budget reached: ends a sampler from inside the function that it calls."""
+@dataclass
+class Row:
+    """What one method made of one problem.
 
-
-class Function:
-    """A problem as a function that keeps what it was asked.
-
-    Parameters
+    Attributes
     ----------
-    problem : Problem
-    budget, goal : int
-        Evaluations and valid points at which it raises `EnoughError`.
-    batch : int
-        Points to one entry of `Trace.seconds`.
+    problem, method : str
+    budget, total, valid : int
+        Evaluations allowed and used, valid points found.
+    evaluations : dict of int to int
+        Evaluations until so many valid points.
+    share, uniform : float or None
+        Coverage of the valid region by the points found, and by as many uniform ones, where there are 50.
+    islands : int
+        Parts of the valid region that were found.
+    seconds : float
+        CPU time of the method, evaluations excluded as far as they are in other processes.
+    ended : str
+        Why it stopped before goal and budget.
     """
 
-    def __init__(self, problem: Problem, budget: int, goal: int, batch: int) -> None:
-        self.problem, self.budget, self.goal, self.batch = problem, budget, goal, batch
-        self.trace = Trace(problem.d)
-        self._begun, self._counted = time.process_time(), 0
-
-    def likelihood(self, u: Array) -> Array:
-        """Return the log-likelihood ``(n,)`` of points ``(n, d)``."""
-        u = np.atleast_2d(u)
-        answer = np.full(len(u), NOWHERE)
-        inside = np.flatnonzero(((u >= 0) & (u <= 1)).all(axis=1))
-        if not len(inside):
-            return answer
-        penalty, _ = self._ask(u[inside])
-        answer[inside] = np.where(np.isnan(penalty), NOWHERE, np.maximum(-((STEEPNESS * penalty) ** 2) / 2, NOWHERE))
-        return answer
-
-    def label(self, u: Array) -> Array:
-        """Return 1 for valid points and 0 for others ``(n,)``."""
-        return self._ask(np.atleast_2d(u))[1].astype(np.float64)
-
-    def _ask(self, u: Array) -> tuple[Array, Any]:
-        u = np.array(u[: self.budget - self.trace.total])
-        values = self.problem.evaluate(u)
-        judged = self.problem.target.judge({name: values[:, j] for j, name in enumerate(self.problem.observables)})
-        self._record(u, judged.valid)
-        if self.trace.found >= self.goal or self.trace.total >= self.budget:
-            raise EnoughError
-        return np.where(np.isfinite(values).all(axis=1), judged.penalty, np.nan), judged.valid
-
-    def _record(self, u: Array, valid: Any) -> None:
-        self.trace.add(u, valid, 0.0)
-        if self.trace.total - self._counted >= self.batch:
-            now = time.process_time()
-            # Spread evenly over the batches that went by, so that seconds are those of one batch as elsewhere.
-            self.trace.seconds[-1] = (now - self._begun) * self.batch / (self.trace.total - self._counted)
-            self._begun, self._counted = now, self.trace.total
+    problem: str
+    method: str
+    budget: int
+    total: int = 0
+    valid: int = 0
+    evaluations: dict[int, int] = field(default_factory=dict)
+    share: float | None = None
+    uniform: float | None = None
+    islands: int = 0
+    seconds: float = 0.0
+    ended: str = ""
 
 
-def emcee(function: Function, seed: int) -> None:
-    """Run emcee with differential-evolution moves from uniform places."""
-    import emcee as package
-
-    rng = np.random.default_rng(seed)
-    np.random.seed(seed)  # noqa: NPY002 - what emcee draws from
-    d, walkers = function.problem.d, max(100, 4 * function.problem.d)
-    moves = [(package.moves.DEMove(), 0.8), (package.moves.DESnookerMove(), 0.2)]
-    sampler = package.EnsembleSampler(walkers, d, function.likelihood, moves=moves, vectorize=True)
-    sampler.run_mcmc(rng.random((walkers, d)), 10**9, store=False)
+def missing(method: str) -> str:
+    """Return why a method cannot run here, or nothing."""
+    if method in bsmart.SCANS:
+        return bsmart.missing(method)
+    return samplers.missing(method) if method in samplers.SAMPLERS else ""
 
 
-def nautilus(function: Function, seed: int) -> None:
-    """Run nautilus until it has as many effective points as are wanted."""
-    from nautilus import Sampler
+def traced(problem: Problem, method: str, budget: int, goal: int, seconds: float) -> Trace:
+    """Run a method for a number of evaluations, valid points or CPU seconds, whatever comes first."""
+    if method in bsmart.SCANS:
+        return bsmart.trace(problem, method, budget, goal, seconds)
+    batch = 50 if problem.name in fits.FITS else 300
+    if method in samplers.SAMPLERS:
+        return samplers.trace(problem, method, 0, budget, goal, batch, seconds)
+    proposer, start = methods.proposer_of("default" if method == OURS else method, problem, 0, batch)
+    trace, begun = Trace(problem.d), time.process_time()
+    for rows, spent in rounds(problem, proposer, batch, min(start, budget)):
+        trace.add(rows.u, rows.valid, spent)
+        if trace.found >= goal or trace.total + batch > budget:
+            break
+        if time.process_time() - begun > seconds:
+            trace.ended = "out of time"
+            break
+    return trace
 
-    sampler = Sampler(lambda u: u, function.likelihood, n_dim=function.problem.d, vectorized=True, seed=seed)
-    sampler.run(n_eff=10 * function.goal, verbose=False)
 
+def row(name: str, method: str, budget: int, seconds: float) -> Row:
+    """Return what one method makes of one problem; run in a process of its own."""
+    import torch
 
-def dynesty(function: Function, seed: int) -> None:
-    """Run dynesty's dynamic nested sampling with as many effective points as are wanted."""
-    from dynesty import DynamicNestedSampler
-
-    rng = np.random.default_rng(seed)
-    sampler = DynamicNestedSampler(
-        lambda u: float(function.likelihood(u)[0]), lambda u: u, function.problem.d, rstate=rng, nlive=500
-    )
-    sampler.run_nested(n_effective=10 * function.goal, print_progress=False)
-
-
-def dlscanner(function: Function, seed: int) -> None:
-    """Run DLScanner's classifier with the map: K = 300, L = 50,000, as many epochs as it comes with."""
-    import tensorflow as tf
-    from DLScanner.gen_scanner import sampler
-
-    tf.keras.utils.set_random_seed(seed)
-    d = function.problem.d
-    scanner = sampler(
-        function.label, d, [[0.0, 1.0]] * d, method="Classifier", K=function.batch, L=50_000, vegas_frac=0.5,
-        verbose=0, seed=seed,
+    torch.set_num_threads(1)
+    problem = MADE[name]()
+    fit = name in fits.FITS
+    trace = traced(problem, method, budget, 1 if fit else GOALS[-1], seconds)
+    result = assess(problem, method, 0, trace, goals=() if fit else GOALS, at_end=not fit)
+    reached = dict(result.evaluations)
+    if trace.found:
+        reached[1] = int(trace.valid.argmax()) + 1
+    covered = result.coverage.get(min(result.valid, GOALS[-1]))
+    islands = len(set(problem.island(trace.u[trace.valid]).tolist())) if trace.found else 0
+    shares = (covered.share, covered.uniform) if covered else (None, None)
+    return Row(
+        name, method, budget, result.total, result.valid, reached, *shares, islands, sum(trace.seconds), trace.ended,
     )  # fmt: skip
-    # Its own equalising of classes is left out when it is silent, so it must not be.
-    scanner.verbose = 1
-    scanner.advance(10**6, verbose=1)
 
 
-PEERS: dict[str, Callable[[Function, int], None]] = {
-    "emcee": emcee, "nautilus": nautilus, "dynesty": dynesty, "dlscanner": dlscanner,
-}  # fmt: skip
-NEEDS = {name: (name,) for name in PEERS} | {"dlscanner": ("DLScanner", "tensorflow")}
-
-
-def missing(peer: str) -> str:
-    """Return why a peer cannot run here, or nothing."""
-    for package in NEEDS[peer]:
+def apart(call: Callable[..., Any], *arguments: Any, patience: float) -> Any:
+    """Return what a function returns in a fresh process, or why it did not."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         try:
-            importlib.import_module(package)
-        except ImportError as error:
-            return f"{package} cannot be imported ({error})"
-    return ""
+            return pool.apply_async(call, arguments).get(patience)
+        except multiprocessing.TimeoutError:
+            return f"still at it after {patience:g} s"
+        except Exception as error:  # noqa: BLE001 - a peer's failure is its result
+            return f"failed: {type(error).__name__}: {error}"
 
 
-def trace(problem: Problem, peer: str, seed: int, budget: int, goal: int, batch: int) -> Trace:
-    """Run a peer until `goal` valid points or `budget` evaluations, or until it is done."""
-    function = Function(problem, budget, goal, batch)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            PEERS[peer](function, seed)
-        function.trace.ended = "stopped by itself"
-    except EnoughError:
-        function.trace.ended = ""
-    except (RuntimeError, ValueError, UnboundLocalError) as error:
-        function.trace.ended = f"failed: {error}"
-    return function.trace
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as a table in Markdown."""
+    head = "| problem (evaluations) | method | to 1 | 100 | 1,000 | 10,000 | valid | coverage | islands | CPU s | |"
+    lines = [head, "|---|---|---|---|---|---|---|---|---|---|---|"]
+    for one in rows:
+        reached = {int(goal): count for goal, count in one["evaluations"].items()}
+        counts = " | ".join(f"{reached[goal]:,}" if goal in reached else "-" for goal in GOALS)
+        covered = "" if one["share"] is None else f"{one['share']:.2f} ({one['uniform']:.2f})"
+        lines.append(
+            f"| {one['problem']} ({one['budget']:,}) | {one['method']} | {counts} | {one['valid']:,} | {covered} | "
+            f"{one['islands'] or ''} | {one['seconds']:.0f} | {one['ended']} |"
+        )
+    return "\n".join(lines)
+
+
+def trouble_table(found: dict[str, dict[str, str]]) -> str:
+    """Return what became of each method where a point hangs, dies or has no answer."""
+    lines = ["| method | " + " | ".join(TROUBLES) + " |", "|---" * (len(TROUBLES) + 1) + "|"]
+    lines += [f"| {method} | " + " | ".join(said[kind] for kind in TROUBLES) + " |" for method, said in found.items()]
+    return "\n".join(lines)
+
+
+def page(paths: Sequence[Path]) -> str:
+    """Return both tables of what one or several calls wrote, with what was not measured."""
+    answers = [json.loads(path.read_text()) for path in paths]
+    known = list(BUDGETS)
+    rows = [one for answer in answers for one in answer["rows"]]
+    rows.sort(key=lambda one: (known.index(one["problem"]), ALL.index(one["method"])))
+    trouble = {method: said for answer in answers for method, said in answer["trouble"].items()}
+    trouble = {method: trouble[method] for method in ALL if method in trouble}
+    absent = {method: why for answer in answers for method, why in {**answer["absent"], **answer["left out"]}.items()}
+    said = [f"Not measured: {method} ({why})." for method, why in absent.items()]
+    return "\n".join([table(rows), "", trouble_table(trouble), *(["", *said] if said else [])])
+
+
+def keep(answer: dict[str, Any], path: Path | None) -> None:
+    """Write what there is so far: the whole takes a while."""
+    if path is not None:
+        path.write_text(json.dumps(answer, indent=1))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run everything that can be run here, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", nargs="*", choices=list(BUDGETS), default=list(BUDGETS))
+    parser.add_argument("--methods", nargs="+", choices=ALL, default=list(ALL))
+    parser.add_argument("--share", type=float, default=1.0, help="of the usual evaluations")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of CPU time at most, for each run")
+    parser.add_argument("--no-trouble", action="store_true", help="leave the hanging and dying points out")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(argv)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    absent = {method: why for method in options.methods if (why := missing(method))}
+    for method, why in absent.items():
+        print(f"NOT INSTALLED, NOT MEASURED: {method}: {why}", file=sys.stderr, flush=True)
+    chosen = [method for method in options.methods if method not in absent]
+    answer: dict[str, Any] = {"rows": [], "trouble": {}, "absent": absent, "left out": {}}
+    for name in options.problems:
+        if why := programs.missing(name):
+            print(f"SKIPPED, NOT MEASURED: {name}: {why}", file=sys.stderr, flush=True)
+            answer["left out"][name] = why
+            continue
+        for method in chosen:
+            budget = int(options.share * BUDGETS[name])
+            found = apart(row, name, method, budget, options.seconds, patience=10 * options.seconds + 60)
+            found = Row(name, method, budget, ended=found) if isinstance(found, str) else found
+            answer["rows"].append(asdict(found))
+            print(table(answer["rows"]).splitlines()[-1], flush=True)
+            keep(answer, options.json)
+    if not options.no_trouble:
+        for method in chosen:
+            answer["trouble"][method] = {kind: in_trouble(method, kind) for kind in TROUBLES}
+            print(trouble_table(answer["trouble"]).splitlines()[-1], flush=True)
+            keep(answer, options.json)
+    print("\n".join(["", table(answer["rows"]), "", trouble_table(answer["trouble"])]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
