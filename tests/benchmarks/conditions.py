@@ -7,6 +7,7 @@ and 0.7 to 1.4 (over ten seeds the mean is itself uncertain by 0.3).
 * ``where3``, ``where11``, ``where22``: the first 2, 6 and 6 of so many parameters lie in a ball and two others are in
   order, which leaves 39, 4 and 4 % of a box. The target is a shell at the border of the ball, so that most of what
   would be valid violates the condition, and windows on sums and on the radius of other parameters.
+* ``joint11``, ``joint22``: the same with `Ball` and `Ordered` in place of the conditions.
 * ``simplex3``, ``simplex11``, ``simplex22``: so many fractions that sum to 1. The target are windows on the sum of the
   first half and on fractions within both halves, which are independent of each other with beta distributions.
 """
@@ -65,8 +66,11 @@ class Constrained:
     budget: int
 
 
-def ball_and_order(d: int) -> Constrained:
-    """A ball of `k` of `d` parameters, two others in order, and a shell at the ball's border."""
+def ball_and_order(d: int, *, joint: bool = False) -> Constrained:
+    """A ball of `k` of `d` parameters, two others in order, and a shell at the ball's border.
+
+    They are conditions on a box, or `joint` priors.
+    """
     k, rest, widths, inner, budget = {
         3: (2, 0, [0.02], 0.9, 2400),
         11: (6, 3, [0.1, 0.1], 0.9, 3000),
@@ -88,8 +92,12 @@ def ball_and_order(d: int) -> Constrained:
     shell = 1 - inner**k
     ball = math.pi ** (rest / 2) / math.gamma(rest / 2 + 1) * (radius / 2) ** rest if rest else 1.0
     i, j = names.index(first), names.index(second)
+    space = rs.Space(dict.fromkeys(names, (-1, 1)), where=where)
+    if joint:
+        between, after = (dict.fromkeys(part, (-1, 1)) for part in (names[k:i], names[j + 1 :]))
+        space = rs.Space(rs.Ball(*names[:k]), between, rs.Ordered(first, second, of=(-1, 1)), after)
     return Constrained(
-        rs.Space(dict.fromkeys(names, (-1, 1)), where=where),
+        space,
         rs.Target(r=(inner, MOST), **windows, **({"t": (-1, radius)} if rest else {})),
         evaluate, ["r", *windows, "t"], shell * math.prod(widths) * ball,
         lambda x: ((x[:, :k] ** 2).sum(axis=1) >= 1) | (x[:, i] >= x[:, j]), budget,
@@ -126,6 +134,7 @@ def fractions(n: int) -> Constrained:
 
 PROBLEMS: dict[str, Callable[[], Constrained]] = {
     **{f"where{d}": lambda d=d: ball_and_order(d) for d in (3, 11, 22)},  # type: ignore[misc]
+    **{f"joint{d}": lambda d=d: ball_and_order(d, joint=True) for d in (11, 22)},  # type: ignore[misc]
     **{f"simplex{n}": lambda n=n: fractions(n) for n in (3, 11, 22)},  # type: ignore[misc]
 }
 
