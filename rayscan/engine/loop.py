@@ -261,7 +261,7 @@ class Loop:
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let a second Ctrl-C end what this thread waits for; everywhere else it must not tear things apart."""
+        """Let a second Ctrl-C end what this thread waits for, and nothing else."""
         self.interruptible = True
         try:
             yield
@@ -413,7 +413,7 @@ class Loop:
             self._pool.submit(self._ledger.issue(proposals, point_id, attempt=2))
             self._pace.began()
             room -= len(proposals)
-        if room > 0 and self._patience.waiting:
+        if room > 0 and self._patience.waiting and self._ledger.problem.tool.deadline:
             self._try_again(self._patience.second_tries(time.monotonic() - self._started, self._pool.size))
             room = self._pool.room()
         n = 0 if self._cramped else min(room, self._issuable(), self._left(), self._needed())
@@ -437,7 +437,7 @@ class Loop:
         self._pace.began()
 
     def _try_again(self, count: int) -> None:
-        """Issue points that were put off once more, with the programs' own limits."""
+        """Issue points that were put off once more, with the programs' own limits (without one they may hang again)."""
         for _ in range(min(count, len(self._patience.waiting))):
             self._pool.submit(self._ledger.issue(*self._patience.next(), attempt=2))
 

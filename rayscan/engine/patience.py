@@ -17,7 +17,7 @@ TIMES, LEAST = 8.0, 2.0
 """A program may take so many times as long as the slowest that finished, more while few have, and at least so many
 seconds."""
 RARE = 0.05
-"""The share of points put off above which it is not they that are odd, but the limit."""
+"""The share of points put off above which it may not be they that are odd, but the limit, which grows with it."""
 SHARE = 0.05
 """Of the evaluators' time that second tries may cost while there is other work."""
 Batch = tuple[Proposals, NDArray[np.int64]]
@@ -51,10 +51,10 @@ class Patience:
 
     def limits(self) -> dict[str, float]:
         """Return the seconds that each program may take; nothing of those that are not known well enough."""
-        if self._put_off > RARE * (self._points + ENOUGH):
-            return {}
+        # Some limit there has to be: a program without one of its own would never end.
+        more = max(1.0, self._put_off / (RARE * (self._points + ENOUGH))) ** 3
         return {
-            name: max(TIMES * max(1.0, ENOUGH / count) * self._slowest[name], LEAST)
+            name: more * max(TIMES * max(1.0, ENOUGH / count) * self._slowest[name], LEAST)
             for name, count in self._finished.items()
             if count >= FEW
         }
