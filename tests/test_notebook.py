@@ -17,7 +17,7 @@ import pytest
 
 import rayscan as rs
 from rayscan.console import follower
-from rayscan.notebook import Cell, in_notebook
+from rayscan.notebook import in_notebook
 from rayscan.progress import Goal, Progress
 
 KERNEL = all(importlib.util.find_spec(name) is not None for name in ("ipykernel", "jupyter_client"))
@@ -135,7 +135,8 @@ def test_only_a_kernel_makes_a_notebook(monkeypatch: pytest.MonkeyPatch):
         assert "valid 0" in stream.getvalue()
         assert not shown
         with follower(True) as show:
-            assert isinstance(show, Cell)
+            show(Progress("scanning"))
+        assert shown
 
 
 def test_the_browser_is_not_flooded_and_the_last_state_stays(monkeypatch: pytest.MonkeyPatch):

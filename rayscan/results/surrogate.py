@@ -69,7 +69,8 @@ class Surrogate:
         """Return the surrogates of a run, None where it has none that can be read."""
         try:
             return cls(run)
-        except (RayscanError, KeyError):
+        except (RayscanError, KeyError, TypeError, ValueError, AttributeError):
+            # A description of another version, or one that somebody changed.
             return None
 
     def log_probability(self, u: ArrayLike) -> Array:

@@ -71,6 +71,10 @@ class RunDirectory:
                 what = "has another kind of value than it should" if name in run else "is missing"
                 msg = f"{self.path / RUN}: the entry {name!r} {what}; restore the file from a copy"
                 raise StoreError(errno.EINVAL, msg)
+        for name in ("space", "target"):
+            if not isinstance(run["description"].get(name, {}), dict):
+                msg = f"{self.path / RUN}: the description of the {name} makes no sense; restore the file from a copy"
+                raise StoreError(errno.EINVAL, msg)
         self.description: dict[str, Any] = run["description"]
         self.details: dict[str, Any] = run["details"]
         self.fingerprint: str = run["fingerprint"]

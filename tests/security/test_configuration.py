@@ -41,7 +41,7 @@ ATTACKS = [
     "open('pwned')",
     "f'{x}'",
     "x if x else x",
-    "x and x",
+    "x and open('pwned')",
     "x := 1",
     "'a' * 10**9",
     "globals()",
