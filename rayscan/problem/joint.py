@@ -6,6 +6,7 @@ Nothing is ever drawn and thrown away: every place of the cube is a point, and e
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, init=False)
-class Joint:
+class Joint(ABC):
     """Several parameters with one distribution.
 
     Attributes
@@ -59,24 +60,24 @@ class Joint:
         """Whether the place of given values is known."""
         return True
 
+    @abstractmethod
     def to_physical(self, u: Array) -> Array:
         """Map places ``(n, k)`` of the unit cube to values ``(n, m)`` of all parameters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_unit(self, x: Array) -> Array:
         """Map values ``(n, k)`` of the parameters `free` to the unit cube: outside of it, or to NaN, what has no place.
 
         Everything is NaN where the way back is not known.
         """
-        raise NotImplementedError
 
     def complete(self, x: Array) -> Array:
         """Return values ``(n, m)`` of all parameters, given those ``(n, k)`` of the parameters `free`."""
         return x
 
+    @abstractmethod
     def bounds_of(self, name: str) -> tuple[float, float]:
         """Return the smallest and largest value of one of the parameters."""
-        raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the distribution in plain types."""
