@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,9 @@ from rayscan.learn.data import NEAR, Array, Origin
 from rayscan.results.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
 from rayscan.results.volume import Volume, estimate_volume, importance
 from rayscan.results.weights import effective_size, prior_weights
+
+if TYPE_CHECKING:
+    from rayscan.results.surrogate import Surrogate
 
 GOALS = (10, 100, 1000, 10_000)
 RECENT = 1000
@@ -139,7 +143,7 @@ def diagnose(
     origin: ArrayLike,
     density: ArrayLike,
     valid: ArrayLike,
-    log_p: Callable[[Array], Array] | None = None,
+    surrogate: Surrogate | None = None,
 ) -> Diagnostics:
     """Judge a scan.
 
@@ -150,8 +154,8 @@ def diagnose(
     origin : array_like of int, shape (n,)
     density : array_like, shape (n,)
     valid : array_like of bool, shape (n,)
-    log_p : callable, optional
-        The surrogates' ``ln p`` ``(k,)`` of places ``(k, d)`` being in target, by which clusters are told apart.
+    surrogate : Surrogate, optional
+        What says of the places between points whether they are in target, by which clusters are told apart.
 
     Returns
     -------
@@ -163,7 +167,7 @@ def diagnose(
     edges = np.unique(np.linspace(0, n, SEGMENTS + 1).astype(np.int64))
     seen = at[thinned(len(at), MOST)]
     some = at[thinned(len(at), LINKED)]
-    label = _clusters(points[some], log_p)
+    label = _clusters(points[some], surrogate)
     first = _first(label, some) if label is not None else np.empty(0, dtype=np.int64)
     ground = _territory(points[seen], seen, edges)
     coverage = coverage_of(points[good], at, importance(codes, q, good)[good], n)
@@ -195,14 +199,14 @@ def diagnose(
     )  # fmt: skip
 
 
-def _clusters(u: Array, log_p: Callable[[Array], Array] | None) -> NDArray[np.int64] | None:
+def _clusters(u: Array, surrogate: Surrogate | None) -> NDArray[np.int64] | None:
     """Return the cluster of each valid point, -1 for none; None where they cannot be told apart.
 
     By distances alone that takes few dimensions. By the region between points it takes ways that stay in it: in a
     curved one of many dimensions, straight ways do not.
     """
-    if log_p is not None:
-        label = connected(u, log_p)
+    if surrogate is not None:
+        label = connected(u, surrogate.log_probability)
         return label if (label >= 0).sum() >= len(label) / 2 else None
     return clusters(u) if u.shape[1] <= NEAR else None
 

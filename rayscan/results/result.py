@@ -115,12 +115,10 @@ class ScanResult:
     def diagnostics(self) -> Diagnostics:
         """Return how the scan went, what it covers, and whether it still finds new territory; print it to read it."""
         from rayscan.results.diagnostics import diagnose
-        from rayscan.results.surrogate import Surrogate
 
-        found = Surrogate.of(self._run)
-        return diagnose(**self._rows, log_p=found.log_probability if found is not None else None)
+        return diagnose(**self._rows, surrogate=self._surrogate)
 
-    @cached_property
+    @property
     def surrogate(self) -> Surrogate:
         """What the run's surrogates say of places that no program has seen; see `rayscan.results.surrogate.Surrogate`.
 
@@ -131,7 +129,13 @@ class ScanResult:
         """
         from rayscan.results.surrogate import Surrogate
 
-        return Surrogate(self._run)
+        return self._surrogate or Surrogate(self._run)
+
+    @cached_property
+    def _surrogate(self) -> Surrogate | None:
+        from rayscan.results.surrogate import Surrogate
+
+        return Surrogate.of(self._run)
 
     @cached_property
     def _rows(self) -> dict[str, NDArray[Any]]:

@@ -131,8 +131,7 @@ class Report:
         d = self.table.schema.field("u").type.list_size
         origin, density = codes(self.table, "origin", ORIGIN_CODES), column(self.table, "density")
         surrogate = Surrogate.of(self.run) if self.run else None
-        log_p = surrogate.log_probability if surrogate else None
-        return diagnose(unit_points(self.table, d), origin, density, self.valid, log_p)
+        return diagnose(unit_points(self.table, d), origin, density, self.valid, surrogate)
 
     @cached_property
     def cases(self) -> list[Case]:
