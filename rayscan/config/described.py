@@ -63,15 +63,18 @@ def model_of(cls: type) -> type[Table]:
     return model
 
 
-def model_of_constructor(cls: type, without: Collection[str] = ()) -> type[Table]:
-    """Return the table whose keys are the arguments of a class' constructor, but those `without`."""
+def model_of_constructor(cls: type, without: Collection[str] = (), more: type[Table] | None = None) -> type[Table]:
+    """Return the table whose keys are the arguments of a class' constructor but `without`, and those of `more`."""
     hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     fields = {
         name: (hints.get(name, Any), ... if argument.default is argument.empty else argument.default)
         for name, argument in inspect.signature(cls).parameters.items()
         if name not in without and argument.kind in {argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY}
     }
-    return make(cls.__name__, fields, {name: explain_argument(cls, name) for name in fields})
+    texts = {name: explain_argument(cls, name) for name in fields}
+    for name, field in more.model_fields.items() if more is not None else ():
+        fields[name], texts[name] = (field.annotation, field.default), field.description or ""
+    return make(cls.__name__, fields, texts)
 
 
 def explain_argument(cls: type, name: str) -> str:

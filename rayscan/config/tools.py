@@ -47,7 +47,22 @@ class StageTable(Table):
     )
 
 
-class PythonTable(Table):
+class NodeTable(Table):
+    """What a tool of any kind may ask of the nodes of a cluster."""
+
+    cores: int | None = Field(None, description="Processor cores that one evaluation uses; 1 by default.")
+    memory: float | None = Field(None, description="Bytes that one evaluation needs; nodes get as many as fit.")
+    resources: dict[str, float] | None = Field(
+        None, description="Custom resources of Ray that a node must have, such as { spheno = 1 }."
+    )
+    ship: list[str] | None = Field(
+        None,
+        description="Directories or files that are copied to each node of a cluster, once, by their content; where "
+        "this table names them or what is in them, the copy is used there.",
+    )
+
+
+class PythonTable(NodeTable):
     """A tool of the user's own: a class that is loaded once in each evaluator."""
 
     tool: str = Field(description="'module:Class', a subclass of rayscan.Tool that Python can import.")
@@ -71,7 +86,7 @@ def tool_table(kind: str) -> type[Table]:
     """Return the keys of a kind: the arguments of its class."""
     if kind == PYTHON:
         return PythonTable
-    return model_of_constructor(tool_class(kind), without=("base",))
+    return model_of_constructor(tool_class(kind), without=("base",), more=NodeTable)
 
 
 def build_tool(document: Mapping[str, Any], base: Path, target: Target) -> Tool:
@@ -110,8 +125,15 @@ def dump_tool(tool: Tool) -> dict[str, Any] | None:
         name = importable(tool.f)  # type: ignore[attr-defined]
         if name is not None:
             table = {"kind": "function", "f": name, "outputs": list(tool.outputs), "vectorized": tool.vectorized}
-            return {"tool": table}
+            return {"tool": {**table, **_asked_of_nodes(tool)}}
     return None
+
+
+def _asked_of_nodes(tool: Tool) -> dict[str, Any]:
+    """Return the keys of `NodeTable` that differ from what every tool asks."""
+    values = {"cores": tool.cores, "memory": tool.memory, "resources": dict(tool.resources), "ship": list(tool.ship)}
+    usual = {"cores": Tool.cores, "memory": Tool.memory, "resources": {}, "ship": []}
+    return {key: value for key, value in values.items() if value != usual[key]}
 
 
 def demo_program(name: str, where: str = "path") -> list[str]:
@@ -169,10 +191,11 @@ def _build(table: object, where: str, base: Path) -> Tool:
     model = tool_table(kind)
     given = validate(model, keys, where)
     values = {key: in_python(getattr(given, key)) for key in given.model_fields_set}
+    node = {key: values.pop(key) for key in NodeTable.model_fields if key in values}
     cls = _own_class(values["tool"], join(where, "tool")) if kind == PYTHON else tool_class(kind)
     arguments = values.get("arguments", {}) if kind == PYTHON else _for_constructor(kind, values, where, base)
     try:
-        tool = cls(**arguments)
+        tool = cls(**arguments).require(**node, base=base)
     except ConfigError as error:
         msg = f"{where}: {error}"
         raise ConfigError(msg) from None

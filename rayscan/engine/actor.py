@@ -8,9 +8,10 @@ from typing import Any
 import ray
 
 from rayscan.engine.evaluator import Evaluator, worker_name
+from rayscan.engine.freight import Freight, Unpacked
 from rayscan.errors import RayscanError
 from rayscan.sandbox.workshop import sweep
-from rayscan.tools.base import Points, Tool
+from rayscan.tools.base import Points
 
 
 class EvaluatorActor:
@@ -18,7 +19,7 @@ class EvaluatorActor:
 
     def __init__(
         self,
-        tool: Tool,
+        freight: Freight,
         parameters: tuple[str, ...],
         run_id: str,
         keep: str,
@@ -27,7 +28,8 @@ class EvaluatorActor:
         scratch: str | None,
     ) -> None:
         self._evaluator: Evaluator | None = None
-        self._tool, self._parameters = tool, parameters
+        self._unpacked: Unpacked | None = None
+        self._freight, self._parameters = freight, parameters
         self._run_id, self._keep, self._name = run_id, keep, worker_name(index, incarnation)
         self._scratch = Path(scratch) if scratch else None
         self._first = incarnation == 0
@@ -42,12 +44,15 @@ class EvaluatorActor:
         Returned, not raised: Ray would bury the message in its own.
         """
         try:
+            # Before the sweep, which takes away what nobody uses.
+            self._unpacked = self._freight.unpack(str(self._scratch) if self._scratch else None)
+            tool = self._unpacked.tool
             if self._first:
                 sweep(self._scratch)
             # What the user's machine has, this node may lack.
-            self._tool.check(self._parameters)
+            tool.check(self._parameters)
             self._evaluator = Evaluator(
-                self._tool,
+                tool,
                 self._parameters,
                 self._run_id,
                 self._name,
@@ -68,4 +73,6 @@ class EvaluatorActor:
         """Close the tool, and remove the scratch directory and those of evaluators that died here."""
         if self._evaluator is not None:
             self._evaluator.close()
+        if self._unpacked is not None:
+            self._unpacked.close()
         sweep(self._scratch, self._run_id)

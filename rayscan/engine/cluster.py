@@ -172,7 +172,9 @@ def evaluator_share(cluster: Cluster, evaluators: int | Sequence[int] | None, to
     tuple of (Bounds, Demand)
     """
     free = max(cluster.cpus - cluster.driver_cpus, 0.01)
-    demand = Demand(float(tool.cores), float(tool.memory), dict(tool.resources))
+    # A cluster of our own is this machine, where the tool was checked: it has no custom resources, and needs none.
+    resources = {} if cluster.started else dict(tool.resources)
+    demand = Demand(float(tool.cores), float(tool.memory), resources)
     if cluster.shared:
         low, high = (
             (1, None) if evaluators is None else (evaluators,) * 2 if isinstance(evaluators, int) else evaluators

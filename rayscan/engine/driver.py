@@ -12,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayscan.engine.batch_job import cores
 from rayscan.engine.cluster import Cluster, evaluator_share
+from rayscan.engine.freight import Cargo
 from rayscan.engine.ray_pool import AHEAD_SECONDS, RayPool
 from rayscan.engine.roster import Bounds, Demand
 from rayscan.engine.session import Session
@@ -28,16 +29,23 @@ class Driver:
     """A `Session` as a Ray actor. Runs in one thread; status and stop requests are answered in another."""
 
     def __init__(
-        self, problem: Problem, options: ScanOptions, out: str, crew: Crew, threads: int, config_toml: str
+        self,
+        problem: Problem,
+        options: ScanOptions,
+        out: str,
+        crew: Crew,
+        threads: int,
+        config_toml: str,
+        cargo: Cargo | None = None,
     ) -> None:
         # Ray gave this process the threads of its logical CPUs; the network may use more while evaluators wait.
         os.environ["OMP_NUM_THREADS"] = str(threads)
         self._session: Session | None = None
-        self._arguments = (problem, options, out, crew, threads, config_toml)
+        self._arguments = (problem, options, out, crew, threads, config_toml, cargo)
 
     def open(self) -> Progress | RayscanError:
         """Open the run directory, start the evaluators, restore what was saved."""
-        problem, options, out, (bounds, demand, mine), threads, config_toml = self._arguments
+        problem, options, out, (bounds, demand, mine), threads, config_toml, cargo = self._arguments
         tool, names, scratch = problem.tool, problem.space.names, options.scratch
         ahead = 0.0 if options.deterministic else AHEAD_SECONDS
         try:
@@ -45,7 +53,7 @@ class Driver:
                 problem,
                 options,
                 out,
-                lambda run_id: RayPool(tool, names, run_id, bounds, demand, scratch, ahead, options.keep, mine),
+                lambda run_id: RayPool(tool, names, run_id, bounds, demand, scratch, ahead, options.keep, mine, cargo),
                 background=True,
                 threads=threads,
                 config_toml=config_toml,
@@ -119,6 +127,8 @@ def start_driver(
     """
     bounds, demand = evaluator_share(cluster, options.evaluators, problem.tool)
     crew = (bounds, demand, cluster.driver_cpus)
+    # A cluster that this process has started is this machine, where everything is in its place.
+    cargo = None if cluster.started else Cargo.of(problem.tool)
     mine = cores()
     threads = min(8, mine) if problem.tool.vectorized else max(1, min(8, mine // 4))
     elsewhere = (gpu and cluster.gpus > 0) or cluster.here < cluster.driver_cpus
@@ -133,7 +143,7 @@ def start_driver(
     }
     actor = ray.remote(**demands)(Driver)
     try:
-        return actor.remote(problem, options, out, crew, threads, config_toml)
+        return actor.remote(problem, options, out, crew, threads, config_toml, cargo)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         msg = (
             f"the scan cannot be sent to its driver process: {error}. A function of the tool or target refers to "

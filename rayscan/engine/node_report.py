@@ -6,9 +6,10 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rayscan.errors import RayscanError
 from rayscan.sandbox.workshop import Workshop
@@ -46,13 +47,29 @@ class NodeReport:
     clock: float = 0.0
 
 
-def fingerprint(tool: Tool) -> str:
-    """Return a hash of what defines the tool on this machine, its programs included."""
+def fingerprint(tool: Tool, origins: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a hash of what defines the tool on this machine, its programs included.
+
+    Parameters
+    ----------
+    tool : Tool
+    origins : mapping of str to str
+        Paths here to what they are called where the tool was described.
+    """
     plain = json.dumps(tool.describe(), sort_keys=True, default=str)
+    for here, there in origins.items():
+        plain = plain.replace(json.dumps(here)[1:-1], json.dumps(there)[1:-1])
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def inspect_here(tool: Tool, parameters: Sequence[str], scratch: str | None, expected: str, name: str) -> NodeReport:
+def inspect_here(
+    tool: Tool,
+    parameters: Sequence[str],
+    scratch: str | None,
+    expected: str,
+    name: str,
+    origins: Mapping[str, str] = MappingProxyType({}),
+) -> NodeReport:
     """Check the tool on this machine: programs and cards, the same version as elsewhere, scratch.
 
     Parameters
@@ -65,11 +82,13 @@ def inspect_here(tool: Tool, parameters: Sequence[str], scratch: str | None, exp
         `fingerprint` of the tool at the driver; empty where there is nothing to compare with.
     name : str
         Of this node.
+    origins : mapping of str to str
+        As for `fingerprint`.
     """
     complaint, program, place, free = "", "", "", 0
     try:
         tool.check(parameters)
-        program = fingerprint(tool)
+        program = fingerprint(tool, origins)
         if expected and program != expected:
             complaint = (
                 f"another version of the tool: its programs and files have the hash {program[:8]} here and "

@@ -13,8 +13,10 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayscan.engine.cluster import connect
+from rayscan.engine.freight import Cargo, Freight
 from rayscan.engine.node_report import NodeReport, clock_complaint, fingerprint, inspect_here
 from rayscan.engine.roster import Node
+from rayscan.errors import RayscanError
 from rayscan.tools.base import Tool
 
 LOOK_EVERY = 1.0
@@ -28,9 +30,15 @@ PATIENCE = 60.0
 class Inspector:
     """Looks at the node it runs on."""
 
-    def inspect(self, tool: Tool, parameters: tuple[str, ...], scratch: str | None, expected: str, name: str) -> Any:
-        """Return a `NodeReport`."""
-        return inspect_here(tool, parameters, scratch, expected, name)
+    def inspect(
+        self, freight: Freight, parameters: tuple[str, ...], scratch: str | None, expected: str, name: str
+    ) -> Any:
+        """Return a `NodeReport`. What was unpacked is kept until this process ends, when evaluators may have come."""
+        try:
+            self._unpacked = freight.unpack(scratch)
+        except (RayscanError, OSError) as error:
+            return NodeReport(name, str(error))
+        return inspect_here(self._unpacked.tool, parameters, scratch, expected, name, self._unpacked.origins)
 
     def clock(self) -> float:
         """Return the time here."""
@@ -58,6 +66,8 @@ class NodeWatch:
     scratch : str or None
     driver_cpus : float
         What the driver takes of its own node.
+    cargo : Cargo or None
+        What the tool brings along.
     careful : bool
         Whether the node of this process is checked even while it is the only one, for who wants to see the table.
 
@@ -70,9 +80,17 @@ class NodeWatch:
     """
 
     def __init__(
-        self, tool: Tool, parameters: tuple[str, ...], scratch: str | None, driver_cpus: float, *, careful: bool = False
+        self,
+        tool: Tool,
+        parameters: tuple[str, ...],
+        scratch: str | None,
+        driver_cpus: float,
+        *,
+        cargo: Cargo | None = None,
+        careful: bool = False,
     ) -> None:
-        self._tool, self._packed = tool, ray.put(tool)
+        self._tool, self._packed = tool, ray.put(Freight(tool, cargo))
+        self._patience = PATIENCE + (cargo.seconds if cargo is not None else 0.0)
         self._parameters, self._scratch = parameters, scratch
         self._driver_cpus, self._careful = driver_cpus, careful
         self._here = ray.get_runtime_context().get_node_id()
@@ -159,8 +177,8 @@ class NodeWatch:
         try:
             # The clock's answer is waited for: how long it takes to come is how well the clock is known.
             if not ray.wait([visit.answer], timeout=0)[0]:
-                if time.monotonic() - visit.begun > PATIENCE:
-                    self._conclude(one, NodeReport(name, f"it did not answer within {PATIENCE:.0f} s"))
+                if time.monotonic() - visit.begun > self._patience:
+                    self._conclude(one, NodeReport(name, f"it did not answer within {self._patience:.0f} s"))
                 return
             report: NodeReport = ray.get(visit.answer)
             sent = time.time()
@@ -201,8 +219,8 @@ def inspect_cluster(tool: Tool, parameters: Sequence[str], scratch: str | None =
     ClusterError
         The cluster that ``RAY_ADDRESS`` names is not there.
     """
-    connect()
-    watch = NodeWatch(tool, tuple(parameters), scratch, 0.0, careful=True)
+    cargo = None if connect().started else Cargo.of(tool)
+    watch = NodeWatch(tool, tuple(parameters), scratch, 0.0, cargo=cargo, careful=True)
     try:
         while not watch.settled:
             watch.look(now=True)

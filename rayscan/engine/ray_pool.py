@@ -20,6 +20,7 @@ from ray.exceptions import RayError
 
 from rayscan.engine.actor import EvaluatorActor
 from rayscan.engine.crew import Claim, Crew, Seat
+from rayscan.engine.freight import Cargo, Freight
 from rayscan.engine.nodes import NodeWatch
 from rayscan.engine.roster import Bounds, Demand
 from rayscan.errors import ClusterError, ToolError
@@ -77,6 +78,8 @@ class RayPool:
         Whose output files evaluators send.
     driver_cpus : float
         What the driver takes of its node, so that evaluators are not put there.
+    cargo : Cargo, optional
+        What the tool brings along to each node.
 
     Attributes
     ----------
@@ -97,11 +100,12 @@ class RayPool:
         ahead: float = AHEAD_SECONDS,
         keep: str = "all",
         driver_cpus: float = 0.0,
+        cargo: Cargo | None = None,
     ) -> None:
         self._ahead = ahead
         self.lost, self.duplicates, self.notice = 0, 0, ""
         self._tool, self._outputs = tool, tool.outputs
-        arguments = (ray.put(tool), parameters, run_id, keep)
+        arguments = (ray.put(Freight(tool, cargo)), parameters, run_id, keep)
         demands: dict[str, Any] = {"memory": demand.memory} if demand.memory else {}
         actor_class = ray.remote(
             num_cpus=demand.cpus, resources=dict(demand.resources), max_restarts=0, max_task_retries=0, **demands
@@ -117,7 +121,7 @@ class RayPool:
         self._seconds_per_point = 1e-3 if tool.vectorized else 1.0
         self._finished: list[Outcomes] = []
         self._seen_open, self._worked = time.monotonic(), False
-        self._crew = Crew(bounds, demand, NodeWatch(tool, parameters, scratch, driver_cpus), make)
+        self._crew = Crew(bounds, demand, NodeWatch(tool, parameters, scratch, driver_cpus, cargo=cargo), make)
 
     @property
     def size(self) -> int:

@@ -96,6 +96,8 @@ class Problem:
         self.target.check(self.tool.outputs, self.space.names)
         self.tool.bind(self.target, self.space.serving)
         self.tool.check(self.space.names)
+        # Not by the tool: what is shipped is looked at where it comes from, not where it goes.
+        _ = self.tool.parcels
 
     def complete(self, x: Array, outputs: Array) -> Array:
         """Append derived observables.
@@ -131,6 +133,8 @@ class Problem:
             "target": self.target.to_dict(),
             "tool": self.tool.describe(),
         }
+        if self.tool.parcels:
+            description["shipped"] = {parcel.source: {"sha256": parcel.digest} for parcel in self.tool.parcels}
         if self.space.conditions:
             description["where"] = list(self.space.conditions)
         plain: dict[str, Any] = json.loads(json.dumps(description, default=str))

@@ -93,7 +93,7 @@ def take_lock(path: Path) -> int:
             os.close(held)
             msg = f"another evaluator works in {path.with_suffix('')} ({owner}); give each worker a name of its own"
             raise ToolError(msg) from error
-        if _is_still(path, held):
+        if is_still(path, held):
             os.ftruncate(held, 0)
             os.pwrite(held, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0)
             return held
@@ -141,7 +141,7 @@ def _sweep_one(lock: Path) -> list[Path]:
         os.close(held)
         return []
     try:
-        if host not in {"", socket.gethostname()} or not _is_still(lock, held):
+        if host not in {"", socket.gethostname()} or not is_still(lock, held):
             return []
         directory = lock.with_suffix("")
         end_processes(str(directory))
@@ -153,7 +153,7 @@ def _sweep_one(lock: Path) -> list[Path]:
     return [directory]
 
 
-def _is_still(path: Path, held: int) -> bool:
+def is_still(path: Path, held: int) -> bool:
     """Whether the locked file is the one at the path, not one that was removed since."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(held))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import abc
 import enum
+import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayscan.errors import printable
+from rayscan.errors import ConfigError, printable
+from rayscan.tools.input_file import absolute
+from rayscan.tools.parcel import LARGEST, Parcel, parcel_of
 
 if TYPE_CHECKING:
     from rayscan.problem.target import Target
@@ -120,6 +124,9 @@ class Tool(abc.ABC):
         Bytes that one evaluation needs; 0 asks for none. On a cluster, nodes get as many evaluators as fit.
     resources : mapping of str to float
         Custom resources of Ray that a node must have, such as ``{"spheno": 1}`` where only some nodes have a program.
+    ship : tuple of str
+        Directories or files of this machine that are copied to each node of a cluster, once, by their content; where
+        the tool names them or what is in them, it finds the copy there.
     unused : tuple of str
         Parameters that the tool need not receive.
     needs_warm_up : bool
@@ -133,6 +140,7 @@ class Tool(abc.ABC):
     cores: int = 1
     memory: float = 0.0
     resources: Mapping[str, float] = MappingProxyType({})
+    ship: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     needs_warm_up: bool = False
 
@@ -146,6 +154,66 @@ class Tool(abc.ABC):
             Parameters from which others are derived, so that no program need receive them.
         """
         self.unused = tuple(dict.fromkeys((*self.unused, *serving)))
+
+    def require(
+        self,
+        *,
+        cores: int | None = None,
+        memory: float | None = None,
+        resources: Mapping[str, float] | None = None,
+        ship: Sequence[str | Path] | None = None,
+        base: str | Path | None = None,
+    ) -> Self:
+        """Say what an evaluation takes of a node of a cluster, and what comes along; return the tool itself.
+
+        Parameters
+        ----------
+        cores : int, optional
+            Processor cores that one evaluation uses.
+        memory : float, optional
+            Bytes that one evaluation needs.
+        resources : mapping of str to float, optional
+            Custom resources of Ray that a node must have, such as ``{"spheno": 1}``.
+        ship : sequence of path-like, optional
+            Directories or files that are copied to each node.
+        base : path-like, optional
+            What relative paths are relative to; the current directory by default.
+
+        Raises
+        ------
+        ConfigError
+            A number that makes no sense.
+        """
+        if cores is not None:
+            self.cores = int(_amount("cores", cores, 1, "a whole number of 1 or more"))
+        if memory is not None:
+            self.memory = _amount("memory", memory, 0, "bytes, 0 or more")
+        if resources is not None:
+            for name in {"CPU", "GPU", "memory"} & set(resources):
+                msg = f"{self.name}: resources: {name} is not a custom one; expected cores= or memory= for these"
+                raise ConfigError(msg)
+            given = resources.items()
+            self.resources = {name: _amount(f"resources: {name}", much, 0, "0 or more") for name, much in given}
+        if ship is not None:
+            self.ship = tuple(str(absolute(path, base)) for path in ship)
+            vars(self).pop("parcels", None)
+        return self
+
+    @functools.cached_property
+    def parcels(self) -> tuple[Parcel, ...]:
+        """What is in `ship`, as it was when it was first asked for.
+
+        Raises
+        ------
+        ConfigError
+            Something is not there, or all together is too large.
+        """
+        parcels = tuple(parcel_of(path) for path in dict.fromkeys(self.ship))
+        total = sum(parcel.size for parcel in parcels)
+        if total > LARGEST:
+            msg = f"ship: {total / 2**30:.2f} GiB in all, more than the {LARGEST / 2**30:g} GiB that may be shipped"
+            raise ConfigError(msg)
+        return parcels
 
     def check(self, parameters: Sequence[str]) -> None:
         """Find every mistake that can be found without running a point.
@@ -219,6 +287,14 @@ class Tool(abc.ABC):
         """
         msg = f"{type(self).__name__} takes one point at a time, got a block of {len(x)} ({', '.join(parameters)})"
         raise TypeError(msg)
+
+
+def _amount(what: str, value: float, least: int, expected: str) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value < least or (least and value != int(value)):
+        msg = f"{what} = {value!r}; expected {expected}"
+        raise ConfigError(msg)
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)

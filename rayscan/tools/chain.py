@@ -84,6 +84,7 @@ class Chain(Tool):
         self.memory = max(stage.memory for stage in self.stages)
         needs = {name for stage in self.stages for name in stage.resources}
         self.resources = {name: max(stage.resources.get(name, 0.0) for stage in self.stages) for name in needs}
+        self.ship = tuple(dict.fromkeys(path for stage in self.stages for path in stage.ship))
         self.needs_warm_up = any(stage.needs_warm_up for stage in self.stages)
 
     def bind(self, target: Target, serving: Sequence[str] = ()) -> None:

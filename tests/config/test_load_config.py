@@ -386,3 +386,39 @@ def test_preset_is_the_starting_point_of_the_options(tmp_path: Path) -> None:
     assert (learn.surrogate, learn.selection, learn.L, learn.K) == ("similarity", "paper", 50_000, 50)
     with pytest.raises(ConfigError, match="no preset 'paper_msm'; did you mean 'paper_mssm'"):
         load(tmp_path, GOOD, ("seed = 7", "preset = 'paper_msm'"))
+
+
+def test_what_a_tool_asks_of_nodes_is_read(tmp_path: Path) -> None:
+    """Any kind of tool says how much it takes of a node and what comes along; of stages the largest and all."""
+    (tmp_path / "prog").mkdir()
+    file = tmp_path / "scan.toml"
+    text = """
+[parameters]
+x = [0, 1]
+[target]
+y = [0, 1]
+[[stages]]
+kind = "command"
+command = ["python", "-c", "print({x})"]
+read = { y = "column:1" }
+name = "first"
+cores = 2
+memory = 1e9
+[[stages]]
+kind = "command"
+command = ["python", "-c", "print({x})"]
+read = { z = "column:1" }
+name = "second"
+resources = { spheno = 1 }
+ship = ["prog"]
+"""
+    file.write_text(text)
+    tool = load_config(file).tool
+    assert (tool.cores, tool.memory, tool.resources) == (2, 1e9, {"spheno": 1.0})
+    assert tool.ship == (str(tmp_path / "prog"),)
+    file.write_text(text.replace("cores = 2", "cores = 0"))
+    with pytest.raises(ConfigError, match=r"stages\[0\]: cores = 0; expected a whole number"):
+        load_config(file)
+    file.write_text(text.replace("ship =", "shp ="))
+    with pytest.raises(ConfigError, match=r"unknown key 'shp'.*did you mean 'ship'"):
+        load_config(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,10 @@ def test_every_point_is_answered_once(new_pool: Callable[..., Any]) -> None:
     pool.submit(points(range(40)))
     found = gather(pool, 40)
     assert all(found[i] == (Status.OK, 2.0 * i, 1) for i in range(40))
+    end = time.monotonic() + 10
+    while "working" in pool.crew() and time.monotonic() < end:
+        # All answers are there; that nothing comes after them is told in a message of its own.
+        pool.collect(0.1)
     assert pool.crew()["waiting"]
     assert set(pool.crew()) <= {"waiting", "starting"}
     pool.submit(points(range(40, 60)))
@@ -177,6 +182,42 @@ def test_a_node_that_lacks_the_program_says_so(new_pool: Callable[..., Any], tmp
     pool.submit(points(range(2)))
     with pytest.raises(ClusterError, match=str(program)):
         gather(pool, 2)
+
+
+def test_a_shipped_program_runs_from_its_copy(ray_session: Any, tmp_path: Path) -> None:
+    """Program, data and arguments are found in the copy, though the original is gone; nothing stays behind."""
+    from rayscan.engine.freight import Cargo, Freight
+    from rayscan.engine.node_report import fingerprint, inspect_here
+    from rayscan.engine.ray_pool import RayPool
+
+    home = tmp_path / "Prog-1.0"
+    (home / "bin").mkdir(parents=True)
+    (home / "data.txt").write_text("40")
+    program = home / "bin" / "prog"
+    program.write_text('#!/bin/sh\necho y = $(($1 + $(cat "$2"))); echo $0\n')
+    program.chmod(0o755)
+    command = [str(program), "{x:d}", str(home / "data.txt")]
+    tool = rs.Command(command, read={"y": r"regex:y = (\S+)"}, private={"own": home}).require(ship=[home])
+    expected = fingerprint(tool)
+    cargo = Cargo.of(tool)
+    shutil.rmtree(home)
+    scratch = str(tmp_path / "scratch")
+    unpacked = Freight(tool, cargo).unpack(scratch)
+    report = inspect_here(unpacked.tool, ("x",), scratch, expected, "there", unpacked.origins)
+    assert report.complaint == ""
+    assert unpacked.tool.private["own"].is_relative_to(scratch)  # type: ignore[attr-defined]
+    unpacked.close()
+    pool = RayPool(tool, ("x",), "test-shipped", Bounds(2, 2), Demand(0.2), scratch, cargo=cargo)
+    try:
+        pool.submit(points(range(4)))
+        found = gather(pool, 4)
+    finally:
+        pool.close()
+    assert [found[i][:2] for i in range(4)] == [(Status.OK, 40.0 + i) for i in range(4)]
+    end = time.monotonic() + 10
+    while list(Path(scratch).rglob("prog")) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert list(Path(scratch).rglob("prog")) == []
 
 
 def test_abandoned_points_are_forgotten_and_may_come_again(new_pool: Callable[..., Any]) -> None:
