@@ -13,9 +13,9 @@ from scipy.spatial import KDTree
 
 from rayscan.learn.clusters import clusters, connected
 from rayscan.learn.data import NEAR, Array, Origin
-from rayscan.results.saturation import ENOUGH, MOST, Coverage, coverage_of, reach, thinned
+from rayscan.results.saturation import ENOUGH, MOST, MOST_FAR, Coverage, coverage_of, reach, thinned
 from rayscan.results.volume import Volume, estimate_volume, importance
-from rayscan.results.weights import effective_size, prior_weights
+from rayscan.results.weights import Population, population
 
 if TYPE_CHECKING:
     from rayscan.results.surrogate import Surrogate
@@ -53,7 +53,8 @@ class Diagnostics:
     by_origin : mapping of str to (int, int)
         Origin → points and valid points.
     effective_size : float
-        How many equal points the valid ones are worth with their weights (`rayscan.results.weights.prior_weights`).
+        How many equal points the valid ones are worth with their weights (`rayscan.results.weights.prior_weights`);
+        of very many points, judged by some.
     clusters : int or None
         Groups of three or more valid points linked with each other but not with other groups: near ones between which
         the surrogates see valid places only. Without surrogates, in few dimensions, what is nearer than the points lie
@@ -144,6 +145,7 @@ def diagnose(
     density: ArrayLike,
     valid: ArrayLike,
     surrogate: Surrogate | None = None,
+    weighted: Population | None = None,
 ) -> Diagnostics:
     """Judge a scan.
 
@@ -156,6 +158,8 @@ def diagnose(
     valid : array_like of bool, shape (n,)
     surrogate : Surrogate, optional
         What says of the places between points whether they are in target, by which clusters are told apart.
+    weighted : Population, optional
+        The valid points with their weights, where these have been worked out already.
 
     Returns
     -------
@@ -165,7 +169,7 @@ def diagnose(
     q, good = np.asarray(density, np.float64), np.asarray(valid, bool)
     n, at = len(good), np.flatnonzero(good)
     edges = np.unique(np.linspace(0, n, SEGMENTS + 1).astype(np.int64))
-    seen = at[thinned(len(at), MOST)]
+    seen = at[thinned(len(at), MOST if points.shape[1] <= NEAR else MOST_FAR)]
     some = at[thinned(len(at), LINKED)]
     label = _clusters(points[some], surrogate)
     first = _first(label, some) if label is not None else np.empty(0, dtype=np.int64)
@@ -183,7 +187,7 @@ def diagnose(
         by_origin={
             o.label: (int(here.sum()), int(good[here].sum())) for o in Origin if (here := codes == o).any()
         },
-        effective_size=effective_size(prior_weights(points, codes, q, good)),
+        effective_size=(weighted or population(points, codes, q, good)).effective_size,
         clusters=len(first) if label is not None else None,
         sizes=tuple(sorted(np.bincount(label[label >= 0]).tolist(), reverse=True)) if label is not None else (),
         loners=int((label < 0).sum()) if label is not None else 0,

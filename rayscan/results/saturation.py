@@ -24,9 +24,9 @@ FEWEST, VAGUE = 10.0, 0.1
 """Effective probes below which, and error above which the coverage counts as unknown."""
 STAGES = 6
 """Parts of the rest; each is compared with all that came before it."""
-MOST = 20_000
-"""Valid points looked at, evenly spaced in the order of issue, and `SPACED` of them for their spacing: both bound the
-cost."""
+MOST, MOST_FAR = 20_000, 8000
+"""Valid points looked at, evenly spaced in the order of issue, in up to `NEAR` dimensions and beyond, where each is
+compared with each; and `SPACED` of them for their spacing: all bound the cost."""
 SPACED = 2000
 
 

@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from rayscan.learn.data import Array
-from rayscan.results.saturation import thinned
+from rayscan.learn.data import NEAR, Array
+from rayscan.results.saturation import MOST, MOST_FAR, thinned
 from rayscan.results.volume import importance
+from rayscan.store.arrays import ORIGIN_CODES, codes, column, unit_points
 
 NEIGHBOURS = 16
 """Collected points that a local density is taken from: a scatter of a quarter."""
 CALIBRATORS = 30
 """Points of known density that a local correction is taken from, and from which there is one."""
-ANCHORS, MOST = 1000, 30_000
+ANCHORS, COUNTED = 1000, 30_000
 """Places at most at which the local correction is worked out, and collected points at most that are counted there."""
 TRUST = 0.15
 """How far the spacing may be trusted: the standard deviation of the logarithmic tilt that it is likely to miss."""
 TAILS = (0.05, 0.95)
 ITERATIONS = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """Valid points with weights that make them a sample of the prior within the target.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (k,)
+        Which of the valid points these are: all, or some that are spread evenly over the order of issue.
+    weight : ndarray, shape (k,)
+        Positive, with mean 1.
+    valid : int
+        How many valid points there are.
+    """
+
+    rows: NDArray[np.int64]
+    weight: Array
+    valid: int
+
+    @property
+    def effective_size(self) -> float:
+        """How many equal points all the valid ones are worth, judged by these."""
+        return effective_size(self.weight) * self.valid / max(len(self.rows), 1)
 
 
 def prior_weights(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> Array:
@@ -58,15 +86,40 @@ def prior_weights(u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: Ar
     to below 0.1 of its standard deviation. Structure finer than the spacing of the exact points is left as collected.
     Where that matters, the exact points alone (finite ``density``, weights ``1 / density``) are free of any bias.
     """
-    points, good = np.asarray(u, np.float64), np.asarray(valid, bool)
-    collected = points[good]
+    return population(u, origin, density, valid, whole=True).weight
+
+
+def population(
+    u: ArrayLike, origin: ArrayLike, density: ArrayLike, valid: ArrayLike, *, whole: bool = False
+) -> Population:
+    """Return valid points with weights as of `prior_weights`, whose arguments these are.
+
+    All of them if `whole`, else at most 20,000, beyond ten dimensions 8,000. Points of known density
+    are counted on whether they are among these or not.
+    """
+    good = np.asarray(valid, bool)
+    points = np.asarray(u, np.float64)[good]
+    exact = importance(np.asarray(origin), np.asarray(density, np.float64), good)[good]
+    most = len(points) if whole else MOST if points.shape[1] <= NEAR else MOST_FAR
+    rows, known = thinned(len(points), most), np.flatnonzero(exact > 0)
+    known = known[thinned(len(known), most)]
+    return Population(rows, _weights(points[rows], points[known], exact[known]), len(points))
+
+
+def population_of(table: Any) -> Population:
+    """Return the population that a table of evaluated points shows, as `population` does."""
+    d = table.schema.field("u").type.list_size
+    origin, density = codes(table, "origin", ORIGIN_CODES), column(table, "density")
+    return population(unit_points(table, d), origin, density, column(table, "valid").astype(bool))
+
+
+def _weights(collected: Array, reference: Array, exact: Array) -> Array:
     if len(collected) <= NEIGHBOURS + 1:
         return np.ones(len(collected))
-    exact = importance(np.asarray(origin), np.asarray(density, np.float64), good)[good]
     weight = _spacing(collected)
-    if (exact > 0).sum() < CALIBRATORS:
+    if len(exact) < CALIBRATORS:
         return np.asarray(weight / weight.mean())
-    reference, share = collected[exact > 0], exact[exact > 0] / exact.sum()
+    share = exact / exact.sum()
     weight = _local(collected, weight, reference, share)
     weight = _tilted(collected, weight, reference, share)
     return np.asarray(weight / weight.mean())
@@ -91,7 +144,7 @@ def _spacing(u: Array) -> Array:
 
 def _local(u: Array, weight: Array, reference: Array, share: Array) -> Array:
     """Return the weights with their total around each point brought to that of the reference."""
-    few = thinned(len(u), MOST)
+    few = thinned(len(u), COUNTED)
     places, around = u[few], weight[few] * (weight.sum() / weight[few].sum())
     anchors = u[few[thinned(len(few), ANCHORS)]]
     reach, near = KDTree(reference).query(anchors, k=CALIBRATORS)

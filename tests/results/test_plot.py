@@ -16,6 +16,7 @@ import rayscan as rs
 from rayscan.errors import ConfigError
 from rayscan.results.plot import Plots, draw
 from rayscan.store import Schema, Store
+from rayscan.store.times import as_times
 from rayscan.tools.inputs import SLHAFile
 
 D = 3
@@ -258,3 +259,19 @@ def test_a_calibrated_surrogate_lies_on_the_diagonal():
     points = Plots(table).calibration().axes[0].lines[1]
     assert points.get_xdata() == pytest.approx([0.25, 0.75])
     assert points.get_ydata() == pytest.approx([0.25, 0.75])
+
+
+def test_a_time_line_of_very_many_evaluations_shows_what_time_was_spent_on():
+    """Of bars thinner than a pixel the last ones drawn would hide the rest: a lane is divided by shares of the time."""
+    n = 6000
+    table = scan(n, np.arange(n) % 4 == 0)
+    begin = 1e9 + np.arange(n, dtype=float)
+    long = {"started": begin, "ended": begin + np.where(np.arange(n) % 4 == 0, 0.5, 0.25)}
+    for name, times in long.items():
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(name), as_times(times))
+    axes = Plots(table).timeline().axes[0]
+    boxes = [[path.get_extents() for path in bars.get_paths()] for bars in axes.collections]
+    area = [sum(box.width * box.height for box in kind) for kind in boxes]
+    span = axes.get_xlim()[1]
+    assert np.array(area) / (0.8 * span) == pytest.approx([0.125, 0.1875], rel=0.02)

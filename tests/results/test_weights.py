@@ -7,7 +7,7 @@ import pytest
 
 from rayscan.learn.data import Origin
 from rayscan.results import weights
-from rayscan.results.weights import effective_size, prior_weights
+from rayscan.results.weights import effective_size, population, prior_weights
 
 LOW, HIGH = 0.3, 0.7
 
@@ -90,9 +90,26 @@ def test_long_scans_are_weighed_by_a_part_of_their_points(monkeypatch):
     """What stands for all collected points around a place gives each of them nearly the weight that all would."""
     u, origin, density, valid = collection(500)
     whole = prior_weights(u, origin, density, valid)
-    monkeypatch.setattr(weights, "MOST", 600)
+    monkeypatch.setattr(weights, "COUNTED", 600)
     part = prior_weights(u, origin, density, valid)
     assert np.corrcoef(np.log(whole), np.log(part))[0, 1] > 0.9
     assert not np.array_equal(whole, part)
     x = (u[valid][:, 0] - 0.5) / ((HIGH - LOW) / np.sqrt(12))
     assert abs(np.average(x, weights=part)) < 0.12
+
+
+def test_figures_and_verdicts_of_many_points_rest_on_some_of_them(monkeypatch):
+    """Some valid points, evenly spread, show the same population, and all exact ones are counted on."""
+    u, origin, density, valid = collection(400)
+    whole = population(u, origin, density, valid)
+    assert np.array_equal(whole.rows, np.arange(valid.sum()))
+    monkeypatch.setattr(weights, "MOST", 700)
+    part = population(u, origin, density, valid)
+    assert len(part.rows) == len(part.weight) == 700
+    assert part.valid == whole.valid == valid.sum()
+    chosen = u[valid][part.rows]
+    for j in range(3):
+        assert np.average(chosen[:, j], weights=part.weight) == pytest.approx(
+            np.average(u[valid][:, j], weights=whole.weight), abs=0.02
+        )
+    assert part.effective_size == pytest.approx(whole.effective_size, rel=0.15)

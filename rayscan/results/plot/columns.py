@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError, did_you_mean
+from rayscan.results.plot.style import logarithmic
 from rayscan.store.arrays import column, label_of, names_of, scanned_in_log, unit_of
 
 Array = NDArray[np.float64]
@@ -72,9 +73,10 @@ class Columns:
 
     def scale(self, axes: Any, x: str, y: str | None = None) -> None:
         """Give axes logarithmic scales where the columns were scanned so."""
-        for name, scale in ((x, axes.set_xscale), (y, axes.set_yscale)):
+        for name, scale, axis in ((x, axes.set_xscale, axes.xaxis), (y, axes.set_yscale, axes.yaxis)):
             if name is not None and self.is_log(name):
                 scale("log")
+                logarithmic(axis)
 
     def _varying(self, names: Sequence[str]) -> list[str]:
         varying = []

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from rayscan.errors import ConfigError
 from rayscan.results.plot.columns import Array, Columns
-from rayscan.results.plot.style import DARK, INVALID, VALID, count, empty, few_ticks, panels, single, thinned, tidy
+from rayscan.results.plot.style import DARK, FEW, INVALID, VALID, count, empty, few_ticks, panels, single, thinned, tidy
 
 SHARES = (0.95, 0.68)
 FEWEST = 5
@@ -20,7 +20,13 @@ KERNELS = 2000
 
 
 def histogram(
-    of: Columns, x: str, *, bins: int = 40, everything: bool = False, ax: Axes | None = None, figure: Any = None
+    of: Columns,
+    x: str,
+    *,
+    bins: int | None = None,
+    everything: bool = False,
+    ax: Axes | None = None,
+    figure: Any = None,
 ) -> Any:
     """Draw the figure of `rayscan.results.plot.Plots.histogram`."""
     of.numbers(x)
@@ -37,7 +43,9 @@ def histogram(
     return figure
 
 
-def histograms(of: Columns, columns: Sequence[str] | None = None, *, bins: int = 30, figure: Any = None) -> Any:
+def histograms(
+    of: Columns, columns: Sequence[str] | None = None, *, bins: int | None = None, figure: Any = None
+) -> Any:
     """Draw the figure of `rayscan.results.plot.Plots.histograms`."""
     names = list(columns) if columns is not None else [*of.parameters, *of.constrained]
     for name in names:
@@ -53,10 +61,12 @@ def histograms(of: Columns, columns: Sequence[str] | None = None, *, bins: int =
     return figure
 
 
-def _bars(axes: Axes, of: Columns, name: str, bins: int, *, everything: bool = False) -> None:
+def _bars(axes: Axes, of: Columns, name: str, bins: int | None, *, everything: bool = False) -> None:
     values = of.numbers(name)
     shown = values if everything else values[of.valid]
     shown = shown[np.isfinite(shown)]
+    # Of few points thin bars would stand alone.
+    bins = bins or int(np.clip(1.5 * np.sqrt(len(shown)), 6, 40))
     if len(shown):
         low, high = float(shown.min()), float(shown.max())
         if low == high:
@@ -97,8 +107,8 @@ def density(of: Columns, x: str, y: str, *, ax: Axes | None = None, figure: Any 
     levels, named = _levels(kernel(some[:KERNELS].T))
     axes.contourf(*mesh, height, [*levels, max(height.max(), levels[-1]) * 1.01],
                   colors=["#9ECAE1", VALID], alpha=0.55)  # fmt: skip
-    axes.plot(*some.T, ".", ms=2.5, color=DARK, alpha=float(np.clip(1500 / len(some), 0.08, 0.6)), mew=0,
-              rasterized=True, zorder=1.5)  # fmt: skip
+    look = {"ms": 2.5 if len(some) > FEW else 6, "alpha": float(np.clip(1500 / len(some), 0.08, 0.6)), "mew": 0}
+    axes.plot(*some.T, ".", color=DARK, rasterized=True, zorder=1.5, **look)
     lines = axes.contour(*mesh, height, levels, colors=DARK, linewidths=1.1)
     axes.clabel(lines, fmt=named, fontsize=9)
     axes.set(xlabel=x_label, ylabel=y_label)

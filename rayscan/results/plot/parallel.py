@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 
 from rayscan.results.plot.columns import Columns
-from rayscan.results.plot.style import VALID, count, empty, single
+from rayscan.results.plot.style import VALID, count, empty, single, some_of
 
 MOST_LINES = 2000
 
@@ -61,11 +61,13 @@ def parallel(
         for place, value, side in ((0.0, low[step], "top"), (1.0, high[step], "bottom")):
             axes.text(step, place, f"{value:.4g}", ha="center", va=side, fontsize=8)
     many = len(names) > 6
-    axes.set(xlim=(-0.3, len(names) - 0.7), ylim=(-0.06, 1.06), yticks=[])
+    axes.set(xlim=(-0.4, len(names) - 0.6), ylim=(-0.06, 1.06), yticks=[])
     axes.set_xticks(steps, [text for _, text in scaled], rotation=40 if many else 0, ha="right" if many else "center",
                     fontsize=10)  # fmt: skip
     axes.tick_params(length=0, pad=8)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_title(count(int(of.valid.sum()), "valid point"), fontsize=11, loc="right")
+    axes.set_title(
+        f"{count(int(of.valid.sum()), 'valid point')}{some_of(len(rows), int(whole.sum()))}", fontsize=11, loc="right"
+    )
     return figure

@@ -18,6 +18,7 @@ from rayscan.results.profile import FAR
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from rayscan.results.weights import Population
     from rayscan.store.run_directory import RunDirectory
 
 Path_ = str | Path | None
@@ -141,17 +142,20 @@ class Plots:
         x: str,
         path: Path_ = None,
         *,
-        bins: int = 40,
+        bins: int | None = None,
         everything: bool = False,
         ax: Axes | None = None,
         figure: Any = None,
     ) -> Any:
-        """Draw how the valid points spread in one column; with `everything`, before all points."""
+        """Draw how the valid points spread in one column; with `everything`, before all points.
+
+        By default more points make more bins, from 6 to 40.
+        """
         drawn = distribution.histogram(self._columns, x, bins=bins, everything=everything, ax=ax, figure=figure)
         return _saved(drawn, path)
 
     def histograms(
-        self, path: Path_ = None, *, columns: Sequence[str] | None = None, bins: int = 30, figure: Any = None
+        self, path: Path_ = None, *, columns: Sequence[str] | None = None, bins: int | None = None, figure: Any = None
     ) -> Any:
         """Draw a histogram of each parameter and constrained observable, or of `columns`."""
         return _saved(distribution.histograms(self._columns, columns, bins=bins, figure=figure), path)
@@ -212,27 +216,39 @@ class Plots:
         """
         return _saved(profile(self._columns, x, y, bins=bins, most=most, ax=ax, figure=figure), path)
 
-    def evenness(self, path: Path_ = None, *, columns: Sequence[str] | None = None, figure: Any = None) -> Any:
+    def evenness(
+        self,
+        path: Path_ = None,
+        *,
+        columns: Sequence[str] | None = None,
+        weighted: Population | None = None,
+        figure: Any = None,
+    ) -> Any:
         """Draw, parameter by parameter, the collected valid points against the population, the prior in target.
 
-        The population is the collected points with the weights of `rayscan.results.weights.prior_weights`.
+        The population is the collected points with the weights of `rayscan.results.weights.prior_weights`; of very many
+        points, some that are spread evenly over the scan.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+        columns : sequence of str, optional
+        weighted : Population, optional
+            From `rayscan.results.weights.population`, where it has been worked out already.
+        figure : Figure, optional
 
         Raises
         ------
         ConfigError
             Fewer than 20 valid points with a weight.
         """
-        from rayscan.results.weights import prior_weights
-        from rayscan.store.arrays import ORIGIN_CODES, codes, column, unit_points
+        from rayscan.results.weights import population_of
 
-        table = self.table
         if self.valid.sum() < regions.FEWEST:
             msg = f"plot evenness: {int(self.valid.sum())} valid points; expected at least {regions.FEWEST}"
             raise ConfigError(msg)
-        width = table.schema.field("u").type.list_size
-        origin, density = codes(table, "origin", ORIGIN_CODES), column(table, "density")
-        weight = prior_weights(unit_points(table, width), origin, density, self.valid)
-        return _saved(regions.evenness(self._columns, weight, columns, figure=figure), path)
+        weighted = weighted or population_of(self.table)
+        return _saved(regions.evenness(self._columns, weighted, columns, figure=figure), path)
 
     def failures(self, path: Path_ = None, *, columns: Sequence[str] | None = None, figure: Any = None) -> Any:
         """Draw, parameter by parameter, the share of points that failed, by kind of failure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from rayscan.results.plot.style import DARK, VALID, empty, single, thinned, tidy
 from rayscan.results.profile import Profile, profile_likelihood
 from rayscan.store.arrays import column
 
-CONFIDENCES = (0.68, 0.95)
+CONFIDENCES, LINES = (0.68, 0.95), ("w", DARK)
+COARSE, FINER = 16, 4
+"""Bins of an axis below which regions are drawn as the bins they are made of, each by so many places."""
 
 
 def profile(
@@ -32,9 +35,13 @@ def profile(
         axes.set_ylabel(of.label(y))
     else:
         mesh = _draw_map(axes, found, most)
-        bar = figure.colorbar(mesh, ax=axes, pad=0.02)
+        bar = figure.colorbar(mesh, ax=axes, pad=0.09)
         bar.set_label(r"$\Delta\chi^2 = -2\,\ln(L/L_{max})$", fontsize=12)
         bar.outline.set_visible(False)
+        for confidence, colour in zip(CONFIDENCES, LINES, strict=True):
+            level = found.level(confidence)
+            bar.ax.axhline(level, color=colour, lw=1.8)
+            bar.ax.text(-0.3, level, f"{confidence:.0%}", ha="right", va="center", fontsize=9)
         axes.set_ylabel(of.label(y))
     best = np.flatnonzero(column(of.table, "point_id") == found.best)
     across = of.numbers(x)[best]
@@ -92,10 +99,11 @@ def _draw_map(axes: Axes, found: Profile, most: float) -> Any:
     if min(delta.shape) > 1:
         # A bin without a point is outside, and so is what lies beyond the edges, for regions are closed.
         closed = np.pad(np.where(np.isfinite(delta), delta, 1e3), 1, constant_values=1e3)
-        lines = axes.contour(*(_padded(middle) for middle in found.centres), closed, levels, colors=["w", DARK],
-                             linewidths=1.4)  # fmt: skip
-        names = {level: f"{confidence:.0%}" for level, confidence in zip(levels, CONFIDENCES, strict=True)}
-        axes.clabel(lines, fmt=names, fontsize=9)
+        middles = [_padded(middle) for middle in found.centres]
+        if min(delta.shape) < COARSE:
+            # A line through few bins would be drawn by what is between them; the outline of the bins is what is known.
+            closed, middles = np.kron(closed, np.ones((FINER, FINER))), [_finer(edges) for edges in found.edges]
+        axes.contour(*middles, closed, levels, colors=LINES, linewidths=1.4)
     axes.set(xlim=found.edges[0][[0, -1]], ylim=found.edges[1][[0, -1]])
     return mesh
 
@@ -106,3 +114,10 @@ def _padded(middle: Array) -> Array:
     if middle[0] > 0 >= low:
         low = middle[0] ** 2 / middle[1]
     return np.concatenate([[low], middle, [high]])
+
+
+def _finer(edges: Array) -> Array:
+    """Return places within each bin, and one more bin on either side, up to the edges: outlines are square."""
+    ends = _padded(edges)
+    within = np.concatenate([[0.01], np.linspace(0.1, 0.9, FINER - 2), [0.99]])
+    return np.concatenate([low + within * (high - low) for low, high in itertools.pairwise(ends)])

@@ -32,7 +32,7 @@ def progress(of: Columns, figure: Any = None) -> Any:
                    label=f"uniform sampling ({rate:.2%} valid)")  # fmt: skip
     upper.set_ylabel("valid points")
     upper.legend(frameon=False, fontsize=10, loc="upper left")
-    window = max(1, min(n, max(n // 50, 20)))
+    window = max(1, min(max(n // 50, 20), n // 4))
     inside = (counted[window:] - counted[:-window]) / window
     middle = np.arange(len(inside)) + window / 2
     kept = np.unique(np.linspace(0, len(inside) - 1, 2000).astype(int))
@@ -62,11 +62,14 @@ def acceptance(of: Columns, figure: Any = None) -> Any:
     left.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for name in present:
         steps, rate = _by_group(generation[origin == name], of.valid[origin == name])
+        # The bars beside it say which colour is which.
         right.plot(steps, rate, "o-", ms=3.5, lw=1.3, color=ORIGIN_COLOURS[name], label=name)
     right.set(xlabel="generation (refits of the surrogate)", ylabel="acceptance", ylim=(-0.02, 1.03))
     right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.legend(frameon=False, fontsize=9, ncols=2)
+    low, high = right.get_xlim()
+    if high - low < 1:
+        right.set_xlim((low + high) / 2 - 0.5, (low + high) / 2 + 0.5)
     for axes in (left, right):
         tidy(axes)
     left.grid(visible=False, axis="y")

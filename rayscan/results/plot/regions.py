@@ -10,6 +10,7 @@ import numpy as np
 from rayscan.errors import ConfigError
 from rayscan.results.plot.columns import Array, Columns
 from rayscan.results.plot.style import DARK, STATUS_COLOURS, VALID, empty, few_ticks, panels, tidy
+from rayscan.results.weights import Population
 from rayscan.store.arrays import labels
 
 BINS = 20
@@ -44,8 +45,9 @@ def failures(of: Columns, columns: Sequence[str] | None = None, *, figure: Any =
     return figure
 
 
-def evenness(of: Columns, weight: Array, columns: Sequence[str] | None = None, *, figure: Any = None) -> Any:
-    """Draw the figure of `rayscan.results.plot.Plots.evenness`: ``weight`` ``(n,)`` are those of the valid points."""
+def evenness(of: Columns, weighted: Population, columns: Sequence[str] | None = None, *, figure: Any = None) -> Any:
+    """Draw the figure of `rayscan.results.plot.Plots.evenness`."""
+    weight = weighted.weight
     names = list(columns) if columns is not None else of.parameters
     known = np.isfinite(weight) & (weight > 0)
     if known.sum() < FEWEST:
@@ -54,14 +56,16 @@ def evenness(of: Columns, weight: Array, columns: Sequence[str] | None = None, *
             f"expected at least {FEWEST}. Go on with the scan"
         )
         raise ConfigError(msg)
+    those = f" (from {len(weight):,} of the points)" if len(weight) < weighted.valid else ""
     figure, grid = panels(len(names), figure)
     for axes, name in zip(grid, names, strict=True):
         values = of.numbers(name)[of.valid]
+        some = values[weighted.rows]
         edges = _edges(of, name, values)
         collected = np.histogram(values, edges)[0] / len(values)
-        population = np.histogram(values[known], edges, weights=weight[known])[0] / weight[known].sum()
+        population = np.histogram(some[known], edges, weights=weight[known])[0] / weight[known].sum()
         axes.stairs(collected, edges, fill=True, color=VALID, alpha=0.55, label="collected")
-        axes.stairs(population, edges, color=DARK, lw=1.5, label="population: the prior within the target")
+        axes.stairs(population, edges, color=DARK, lw=1.5, label=f"population: the prior within the target{those}")
         axes.set(xlabel=of.label(name), ylim=(0, None), xlim=(edges[0], edges[-1]))
         of.scale(axes, name)
         tidy(axes)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rayscan.results.plot.columns import Columns
-from rayscan.results.plot.style import DENSE, INVALID, VALID, count, single, thinned, tidy
+from rayscan.results.plot.style import DENSE, FEW, INVALID, VALID, count, single, some_of, thinned, tidy
 
 
 def scatter(
@@ -25,13 +25,20 @@ def scatter(
     across, along = of.numbers(x), of.numbers(y)
     shade = of.numbers(colour) if colour else None
     figure, axes = single((6.6, 5.2), ax, figure)
+    shown = thinned(np.flatnonzero(of.valid))
+    size = 36 if len(shown) < FEW else 14 if len(shown) < DENSE else 6
     if not only_valid:
         others = thinned(np.flatnonzero(~of.valid))
         axes.scatter(
-            across[others], along[others], s=5, color=INVALID, lw=0, alpha=0.6, rasterized=True, label="not valid"
+            across[others],
+            along[others],
+            s=max(size / 2, 4),
+            color=INVALID,
+            lw=0,
+            alpha=0.6,
+            rasterized=True,
+            label="not valid",
         )
-    shown = thinned(np.flatnonzero(of.valid))
-    size = 14 if len(shown) < DENSE else 6
     if shade is None:
         axes.scatter(across[shown], along[shown], s=size, color=VALID, lw=0, rasterized=True, label="valid")
     else:
@@ -42,6 +49,9 @@ def scatter(
         bar.outline.set_visible(False)
     axes.set(xlabel=of.label(x), ylabel=of.label(y))
     of.scale(axes, x, y)
-    axes.set_title(f"{count(int(of.valid.sum()), 'valid point')} of {len(of.valid):,}", fontsize=11, loc="right")
+    good = int(of.valid.sum())
+    axes.set_title(
+        f"{count(good, 'valid point')} of {len(of.valid):,}{some_of(len(shown), good)}", fontsize=11, loc="right"
+    )
     tidy(axes)
     return figure

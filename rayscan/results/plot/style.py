@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 # The Okabe-Ito palette and a further colour, which colour-blind readers can tell apart.
@@ -23,7 +23,7 @@ STATUS_COLOURS = {
     "poison": "#000000",
 }  # fmt: skip
 MAX_DRAWN = 20_000
-DENSE = 500
+DENSE, FEW = 500, 50
 
 
 class Picture(Figure):
@@ -67,6 +67,11 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def some_of(drawn: int, n: int) -> str:
+    """Return what to add to a title where not every point is drawn."""
+    return f"; {drawn:,} of them drawn" if drawn < n else ""
+
+
 def panels(number: int, figure: Any = None, *, width: float = 2.7, height: float = 2.2) -> tuple[Any, list[Axes]]:
     """Return a figure with so many panels, one a parameter, and the panels."""
     columns = min(number, 5 if number > 12 else 4 if number > 4 else max(number, 1))
@@ -83,7 +88,46 @@ def few_ticks(axes: Axes, most: int = 4) -> None:
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(most, prune="both"))
     else:
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes.xaxis, most)
+
+
+class RoundLog(Locator):
+    """Ticks of a logarithmic axis at round numbers, also where it spans less than a decade: 200, 500, 1000."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def __call__(self) -> Any:
+        return self.tick_values(*sorted(self.axis.get_view_interval()))  # type: ignore[union-attr]
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Return the places of the ticks, as many as are allowed."""
+        if not 0 < vmin < vmax < np.inf:
+            return np.empty(0)
+        decades = np.arange(np.floor(np.log10(vmin)), np.ceil(np.log10(vmax)) + 1)
+        for steps in ((1, 2, 5), (1, 3), (1,)):
+            at = np.multiply.outer(10.0**decades, steps).ravel()
+            at = at[(at >= vmin) & (at <= vmax)]
+            if len(at) <= self.most:
+                # Within half a decade round numbers are too few, and equal steps are as good.
+                return at if len(at) > 1 else MaxNLocator(self.most).tick_values(vmin, vmax)
+        return at[:: -(-len(at) // self.most)]
+
+
+def logarithmic(axis: Any, most: int = 6) -> None:
+    """Give a logarithmic axis at most so many ticks, at round numbers and without small ones whose labels collide."""
+    axis.set_major_locator(RoundLog(most))
+    axis.set_major_formatter(FuncFormatter(_number))
+    axis.set_minor_locator(NullLocator())
+
+
+def _number(value: float, _: Any = None) -> str:
+    """Return a number as it is written on an axis: with a power of ten where it is long."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:g}"
+    digits, power = f"{value:.3e}".split("e")
+    digits = digits.rstrip("0").rstrip(".")
+    return f"$10^{{{int(power)}}}$" if digits == "1" else rf"${digits}\times10^{{{int(power)}}}$"
 
 
 def tidy(axes: Axes) -> None:

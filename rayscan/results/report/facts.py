@@ -27,6 +27,7 @@ from rayscan.results.report.text import as_markdown, as_text
 from rayscan.results.report.timing import utilisation
 from rayscan.results.report.wording import digits, duration, listed, share
 from rayscan.results.surrogate import Surrogate
+from rayscan.results.weights import Population, population_of
 from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import PUT_OFF, RunDirectory
@@ -131,7 +132,12 @@ class Report:
         d = self.table.schema.field("u").type.list_size
         origin, density = codes(self.table, "origin", ORIGIN_CODES), column(self.table, "density")
         surrogate = Surrogate.of(self.run) if self.run else None
-        return diagnose(unit_points(self.table, d), origin, density, self.valid, surrogate)
+        return diagnose(unit_points(self.table, d), origin, density, self.valid, surrogate, self.population)
+
+    @cached_property
+    def population(self) -> Population:
+        """The valid points, or some of very many, as a sample of the prior within the target."""
+        return population_of(self.table)
 
     @cached_property
     def cases(self) -> list[Case]:

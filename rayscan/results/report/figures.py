@@ -78,7 +78,7 @@ def of_coverage(report: Report) -> list[Figure]:
     if report.valid.sum() >= ENOUGH:
         columns = _told_most(report, _scanned(report), MOST_PANELS)
         about = "The collected valid points against the population that they stand for: the prior within the target."
-        found.append(Figure("evenness", about, {"columns": columns}))
+        found.append(Figure("evenness", about, {"columns": columns, "weighted": report.population}))
     if np.isfinite(column(report.table, "score")).sum() >= ENOUGH:
         about = "How often proposals were valid, against the probability that the surrogate had given them."
         found.append(Figure("calibration", about))
