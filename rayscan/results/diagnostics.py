@@ -145,6 +145,7 @@ def diagnose(
     density: ArrayLike,
     valid: ArrayLike,
     surrogate: Surrogate | None = None,
+    *,
     weighted: Population | None = None,
 ) -> Diagnostics:
     """Judge a scan.

@@ -116,7 +116,7 @@ class ScanResult:
         """Return how the scan went, what it covers, and whether it still finds new territory; print it to read it."""
         from rayscan.results.diagnostics import diagnose
 
-        return diagnose(**self._rows, surrogate=self._surrogate)
+        return diagnose(**self._rows, surrogate=self._surrogate, weighted=None)
 
     @property
     def surrogate(self) -> Surrogate:

@@ -107,7 +107,7 @@ def density(of: Columns, x: str, y: str, *, ax: Axes | None = None, figure: Any 
     levels, named = _levels(kernel(some[:KERNELS].T))
     axes.contourf(*mesh, height, [*levels, max(height.max(), levels[-1]) * 1.01],
                   colors=["#9ECAE1", VALID], alpha=0.55)  # fmt: skip
-    look = {"ms": 2.5 if len(some) > FEW else 6, "alpha": float(np.clip(1500 / len(some), 0.08, 0.6)), "mew": 0}
+    look: Any = {"ms": 2.5 if len(some) > FEW else 6, "alpha": float(np.clip(1500 / len(some), 0.08, 0.6)), "mew": 0}
     axes.plot(*some.T, ".", color=DARK, rasterized=True, zorder=1.5, **look)
     lines = axes.contour(*mesh, height, levels, colors=DARK, linewidths=1.1)
     axes.clabel(lines, fmt=named, fontsize=9)

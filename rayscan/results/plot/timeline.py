@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from rayscan.errors import ConfigError
 from rayscan.results.plot.columns import Array, Columns
@@ -29,7 +30,8 @@ def timeline(of: Columns, *, ax: Axes | None = None, figure: Any = None) -> Any:
         raise ConfigError(msg)
     host, worker = labels(of.table, "host"), labels(of.table, "worker")
     name = np.array([f"{h} {w}".strip() or "evaluator" for h, w in zip(host, worker, strict=True)], dtype=object)
-    names, lane = np.unique(name[known].astype(str), return_inverse=True)
+    names, place = np.unique(name[known].astype(str), return_inverse=True)
+    lane = place.astype(np.int64)
     zero = float(started[known].min())
     begin, end = started[known] - zero, ended[known] - zero
     span = max(float(end.max()), 1e-9)
@@ -62,7 +64,9 @@ def timeline(of: Columns, *, ax: Axes | None = None, figure: Any = None) -> Any:
     return figure
 
 
-def _bars(begin: Array, end: Array, lane: Array, kinds: list[Any], span: float, _: int) -> Iterator[tuple[int, Array]]:
+def _bars(
+    begin: Array, end: Array, lane: NDArray[np.int64], kinds: list[Any], span: float, _: int
+) -> Iterator[tuple[int, Array]]:
     """Yield a bar for each evaluation, kind by kind, none too thin to be seen."""
     for kind, here in enumerate(kinds):
         last = np.maximum(end[here], begin[here] + span / 2000)
@@ -70,7 +74,7 @@ def _bars(begin: Array, end: Array, lane: Array, kinds: list[Any], span: float, 
 
 
 def _shares(
-    begin: Array, end: Array, lane: Array, kinds: list[Any], span: float, lanes: int
+    begin: Array, end: Array, lane: NDArray[np.int64], kinds: list[Any], span: float, lanes: int
 ) -> Iterator[tuple[int, Array]]:
     """Yield, for each piece of time, how much of it an evaluator spent on each kind: a share of its lane's height."""
     pieces = int(np.clip(MOST_BARS / (lanes * len(kinds)), 20, 300))
@@ -85,7 +89,7 @@ def _shares(
         top = top - part
 
 
-def _spent(begin: Array, end: Array, lane: Array, edges: Array, lanes: int) -> Array:
+def _spent(begin: Array, end: Array, lane: NDArray[np.int64], edges: Array, lanes: int) -> Array:
     """Return how long each evaluator was busy between the edges, one evaluator after the other."""
     spent = np.zeros((lanes, len(edges) - 1))
     for one in np.unique(lane):

@@ -132,7 +132,7 @@ class Report:
         d = self.table.schema.field("u").type.list_size
         origin, density = codes(self.table, "origin", ORIGIN_CODES), column(self.table, "density")
         surrogate = Surrogate.of(self.run) if self.run else None
-        return diagnose(unit_points(self.table, d), origin, density, self.valid, surrogate, self.population)
+        return diagnose(unit_points(self.table, d), origin, density, self.valid, surrogate, weighted=self.population)
 
     @cached_property
     def population(self) -> Population:
