@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from rayscan.console import follower, stand_in
 from rayscan.ending import End
 from rayscan.errors import ConfigError, RunLockedError
 from rayscan.learn.options import LearnOptions
@@ -30,11 +29,12 @@ from rayscan.progress import Goal, Progress, make_goal, require_measurable, whol
 from rayscan.results.result import ScanResult
 from rayscan.seeds import unit_points
 from rayscan.tools.base import Tool
+from rayscan.watch.console import follower, stand_in
 
 if TYPE_CHECKING:
     from rayscan.config import Configuration
     from rayscan.engine.client import Client
-    from rayscan.fork import Fork, Parent
+    from rayscan.engine.fork import Fork, Parent
 
 _open_scans: weakref.WeakSet[Scan] = weakref.WeakSet()
 """Scans of this process that hold evaluators. Starting another closes them; they resume when they are used again."""
@@ -472,7 +472,7 @@ def _close_all() -> None:
 
 def _plan_fork(old: str | Path, out: Path | None, problem: Problem, *, same_tool: bool) -> Fork | None:
     """Return what a fork will do; None where it was done before."""
-    from rayscan.fork import Fork, is_fork_of
+    from rayscan.engine.fork import Fork, is_fork_of
     from rayscan.store import is_run
 
     if out is None or not is_run(out):

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from rayscan.console import follower
 from rayscan.progress import Goal, Progress
+from rayscan.watch.console import follower
 
 
 class Terminal(io.StringIO):
@@ -32,7 +32,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("rayscan.console.time", clock)
+    monkeypatch.setattr("rayscan.watch.console.time", clock)
     return clock
 
 

@@ -14,7 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 import rayscan as rs
-from rayscan.cli import EPILOG, Exit, app
+from rayscan.cli import app
+from rayscan.commands.outcome import Exit
+from rayscan.commands.run import EPILOG
 
 ROOT = Path(__file__).parents[1]
 CONFIG = """

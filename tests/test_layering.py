@@ -21,7 +21,7 @@ DOORS = {
 }
 """Who may import what, by the start of the path within the package."""
 
-TOP = {"scan", "cli", "commands", "console", "options", "watch"}
+TOP = {"scan", "cli", "commands", "options", "watch"}
 LAYERS = {
     "problem": {"learn", "tools", "engine", "store", "results", "config", *TOP},
     "learn": {"tools", "engine", "store", "results", "config", *TOP},
@@ -37,12 +37,13 @@ LAYERS = {
         "config",
         "scan",
         "cli",
-        "console",
+        "commands",
+        "watch",
     },
-    "results": {"engine", "config", "cli", "console"},
-    "config": {"scan", "fork", "engine", "store", "results", "cli", "console"},
-    "watch": {"problem", "learn", "engine", "sandbox", "slha", "config", "scan", "cli", "console", "commands"},
-    "fork.py": {"scan", "engine", "config", "results", "cli", "console"},
+    "results": {"engine", "config", "cli", "commands", "watch"},
+    "config": {"scan", "fork", "engine", "store", "results", "cli", "commands", "watch"},
+    "watch": {"problem", "learn", "engine", "sandbox", "slha", "config", "scan", "cli", "commands"},
+    "engine/fork.py": {"scan", "config", "results", "cli", "commands", "watch"},
 }
 """What a part of the house must not know."""
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 import rayscan as rs
-from rayscan.console import follower
-from rayscan.notebook import in_notebook
 from rayscan.progress import Goal, Progress
+from rayscan.watch.console import follower
+from rayscan.watch.notebook import in_notebook
 
 KERNEL = all(importlib.util.find_spec(name) is not None for name in ("ipykernel", "jupyter_client"))
 EVIL = "<script>alert(1)</script>"

@@ -1,4 +1,4 @@
-"""What commands tell the shell and the user."""
+"""What commands tell the shell and the user, and what several of them are told."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ParamSpec
+from typing import Annotated, ParamSpec
 
 import typer
 
 from rayscan.errors import ConfigError, RayscanError, SLHAError, printable
 
 P = ParamSpec("P")
+
+ConfigFile = Annotated[Path, typer.Argument(help="The scan.toml, or a directory with one.", metavar="scan.toml")]
+Run = Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 
 
 class Exit(enum.IntEnum):

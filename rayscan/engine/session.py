@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rayscan.engine.fork import Parent
 from rayscan.engine.learner import Learner
 from rayscan.engine.ledger import Ledger
 from rayscan.engine.loop import Loop
@@ -19,7 +20,6 @@ from rayscan.engine.pool import Pool
 from rayscan.engine.recorder import Recorder, close
 from rayscan.engine.warm_up import warm_up
 from rayscan.errors import ResumeMismatchError, StoreError
-from rayscan.fork import Parent
 from rayscan.learn.data import Rows
 from rayscan.learn.proposer import make_proposer
 from rayscan.learn.snapshot import usable

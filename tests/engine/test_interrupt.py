@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import rayscan as rs
-from rayscan.cli import Exit
+from rayscan.commands.outcome import Exit
 from rayscan.testing.chaos import survivors
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(150)]

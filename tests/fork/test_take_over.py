@@ -169,7 +169,7 @@ def test_constants_must_be_what_they_were(old: Path, tmp_path: Path) -> None:
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_exactly_the_rows_inside_are_taken(old: Path, tmp_path: Path, low: float, width: float) -> None:
     """Whatever the new range: no row outside it comes along, and none inside is forgotten."""
-    from rayscan.fork import Fork
+    from rayscan.engine.fork import Fork
 
     theirs = frame(old)
     space = rs.Space(x=(low, low + width), y=(-1, 1))

@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 
 import rayscan as rs
 from rayscan.cli import app
-from rayscan.console import LiveLine, PlainLines
 from rayscan.errors import printable
 from rayscan.progress import Progress
+from rayscan.watch.console import LiveLine, PlainLines
 
 ROOT = Path(__file__).parents[2]
 EVIL = "\x1b[2J\x1b]0;pwned\x07\x9b31m\r\x08[bold red]x[/bold red]"

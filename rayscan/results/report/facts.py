@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rayscan.errors import printable
 from rayscan.learn.data import Origin
-from rayscan.progress import Progress, in_words, published
-from rayscan.results.diagnostics import GROWING, OPEN, SATURATED, UNKNOWN, Diagnostics, diagnose
+from rayscan.progress import in_words
+from rayscan.results.diagnostics import GROWING, OPEN, SATURATED, UNKNOWN
 from rayscan.results.failures import first_line
 from rayscan.results.profile import best_point
 from rayscan.results.report import figures
-from rayscan.results.report.cases import failure_cases
-from rayscan.results.report.citations import Citation, citations
+from rayscan.results.report.evidence import Evidence
 from rayscan.results.report.problem import problem_sections
-from rayscan.results.report.section import Case, Chapter, Section
+from rayscan.results.report.section import Chapter, Section
 from rayscan.results.report.text import as_markdown, as_text
 from rayscan.results.report.timing import utilisation
 from rayscan.results.report.wording import digits, duration, listed, share
-from rayscan.results.surrogate import Surrogate
-from rayscan.results.weights import Population, population_of
-from rayscan.store.arrays import ORIGIN_CODES, codes, column, labels, names_of, stage_seconds, unit_of, unit_points
+from rayscan.store.arrays import column, labels, names_of, stage_seconds, unit_of
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import PUT_OFF, RunDirectory
 from rayscan.tools.base import Status
 
 MILESTONES = (10, 100, 1000, 10_000)
 MAX_GENERATIONS = 10
-FAILURES = 5
 MEANING = {
     SATURATED: "The last valid points lie within reach of earlier ones, and points drawn blindly see no others.",
     GROWING: "A longer scan would find more.",
@@ -45,40 +38,13 @@ MEANING = {
 """Of the verdicts on the coverage."""
 
 
-class Report:
-    """The summary of a scan.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        From `rayscan.store.read_table`.
-    run : RunDirectory, optional
-        Adds the problem, seed and versions.
-    evaluators : int, optional
-        Size of the pool, for the utilisation; by default the largest number of workers seen busy at once.
+class Report(Evidence):
+    """The summary of a scan; arguments as of `rayscan.results.report.evidence.Evidence`.
 
     Examples
     --------
     ``print(Report.of("runs/mssm").text())``
     """
-
-    def __init__(self, table: Any, run: RunDirectory | None = None, evaluators: int | None = None) -> None:
-        self.table = table
-        self.run = run
-        self.evaluators = evaluators
-        self.valid: NDArray[np.bool_] = column(table, "valid").astype(bool)
-
-    @classmethod
-    def of(cls, path: Path | str, evaluators: int | None = None) -> Report:
-        """Summarise a run directory, also while the scan goes on.
-
-        Raises
-        ------
-        StoreError
-            Not a run directory.
-        """
-        run = RunDirectory(path)
-        return cls(read_table(run.path), run, evaluators)
 
     @cached_property
     def chapters(self) -> list[Chapter]:
@@ -109,48 +75,6 @@ class Report:
     def markdown(self) -> str:
         """Return the report as Markdown."""
         return f"# {self.name}\n\n" + "\n\n".join(as_markdown(section) for section in self.sections()) + "\n"
-
-    @property
-    def name(self) -> str:
-        """What the scan is called: the name of its run directory."""
-        return self.run.path.absolute().name if self.run else "Scan"
-
-    @property
-    def description(self) -> Mapping[str, Any]:
-        """Space, target and tool, as saved with the data."""
-        return self.run.description if self.run else {}
-
-    @cached_property
-    def progress(self) -> Progress | None:
-        """What the scan last said of itself."""
-        found = published(self.run.path) if self.run else None
-        return Progress.of(found) if found is not None else None
-
-    @cached_property
-    def diagnostics(self) -> Diagnostics:
-        """What the rows say about the coverage of the valid region."""
-        d = self.table.schema.field("u").type.list_size
-        origin, density = codes(self.table, "origin", ORIGIN_CODES), column(self.table, "density")
-        surrogate = Surrogate.of(self.run) if self.run else None
-        return diagnose(unit_points(self.table, d), origin, density, self.valid, surrogate, weighted=self.population)
-
-    @cached_property
-    def population(self) -> Population:
-        """The valid points, or some of very many, as a sample of the prior within the target."""
-        return population_of(self.table)
-
-    @cached_property
-    def cases(self) -> list[Case]:
-        """The most frequent failures."""
-        check = f"rayscan check {shlex.quote(str(self.run.path))}" if self.run else ""
-        return failure_cases(self.table, FAILURES, self.description, check)
-
-    @cached_property
-    def cited(self) -> list[Citation]:
-        """What the scan used."""
-        if self.run is None:
-            return citations({}, {}, {})
-        return citations(self.run.description, self.run.details, self.run.versions)
 
     def headlines(self) -> list[tuple[str, str]]:
         """Return the numbers that matter most, each with what it counts."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from rayscan.results.report.evidence import Evidence
 from rayscan.results.report.section import Figure
 from rayscan.store.arrays import column, unit_points
-
-if TYPE_CHECKING:
-    from rayscan.results.report.facts import Report
 
 MOST_COLUMNS = 7
 """In figures of all pairs: more are too small to read on a page."""
@@ -18,7 +14,7 @@ MOST_PANELS = 20
 ENOUGH = 20
 
 
-def of_what_was_found(report: Report) -> list[Figure]:
+def of_what_was_found(report: Evidence) -> list[Figure]:
     """Return pairs and histograms of the valid points; of many parameters, those that the target says most about."""
     if not report.valid.any():
         return []
@@ -54,7 +50,7 @@ def of_what_was_found(report: Report) -> list[Figure]:
     return found
 
 
-def of_the_search(report: Report) -> list[Figure]:
+def of_the_search(report: Evidence) -> list[Figure]:
     """Return valid points and acceptance against evaluations."""
     if not len(report.valid):
         return []
@@ -64,7 +60,7 @@ def of_the_search(report: Report) -> list[Figure]:
     ]
 
 
-def of_failures(report: Report) -> list[Figure]:
+def of_failures(report: Evidence) -> list[Figure]:
     """Return where points failed."""
     if not report.cases:
         return []
@@ -72,7 +68,7 @@ def of_failures(report: Report) -> list[Figure]:
     return [Figure("failures", "The share of points that failed across each parameter, by kind.", {"columns": columns})]
 
 
-def of_coverage(report: Report) -> list[Figure]:
+def of_coverage(report: Evidence) -> list[Figure]:
     """Return collected points against the population, and promises against what came true."""
     found = []
     if report.valid.sum() >= ENOUGH:
@@ -85,32 +81,32 @@ def of_coverage(report: Report) -> list[Figure]:
     return found
 
 
-def of_time(report: Report) -> list[Figure]:
+def of_time(report: Evidence) -> list[Figure]:
     """Return who was at work when."""
     known = np.isfinite(column(report.table, "started")) & np.isfinite(column(report.table, "ended"))
     return [Figure("timeline", "When each evaluator was at work, by what became of the points.")] if known.any() else []
 
 
-def _scanned(report: Report) -> list[str]:
+def _scanned(report: Evidence) -> list[str]:
     from rayscan.results.plot import Plots
 
     plots = Plots.of_run(report.table, report.run) if report.run is not None else Plots(report.table)
     return list(plots.parameters)
 
 
-def _constrained(report: Report) -> list[str]:
+def _constrained(report: Evidence) -> list[str]:
     target = report.description.get("target", {})
     return [name for name, given in target.items() if isinstance(given, dict) and "kind" in given]
 
 
-def _graded(report: Report) -> bool:
+def _graded(report: Evidence) -> bool:
     """Return whether valid points differ in their likelihood."""
     likelihood = column(report.table, "likelihood")[report.valid]
     likelihood = likelihood[np.isfinite(likelihood)]
     return len(likelihood) >= ENOUGH and bool(np.ptp(likelihood) > 0)
 
 
-def _told_most(report: Report, names: list[str], most: int) -> list[str]:
+def _told_most(report: Evidence, names: list[str], most: int) -> list[str]:
     """Return at most so many parameters, in order: those in which valid points are least spread as the prior is.
 
     The largest difference of their cumulative distribution from the prior's says so (Kolmogorov and Smirnov).

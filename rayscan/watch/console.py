@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from rayscan.errors import printable
-from rayscan.notebook import Cell, in_notebook
 from rayscan.progress import Progress
+from rayscan.watch.notebook import Cell, in_notebook
 
 PLAIN_PERIOD = 60.0
 """Seconds between two lines where nobody watches."""
