@@ -53,7 +53,8 @@ class Scan:
     tool : Tool
     target : Target
     out : str or Path, optional
-        Run directory. The same problem is resumed, another is refused. Without it the run lives in a temporary
+        Run directory, or its place in an object store (``s3://bucket/runs/mssm``, ``gs://``, ``abfs://``; this machine
+        keeps a copy). The same problem is resumed, another is refused. Without it the run lives in a temporary
         directory as long as this object does.
     fork : str or Path, optional
         An older run, of another target or space: a new run begins with all rows of it that fit this problem. It is only
@@ -141,6 +142,8 @@ class Scan:
         seeds: Any = None,
         **learning: Any,
     ) -> None:
+        from rayscan.store import place_of
+
         self.problem = Problem(space, tool, target)
         unknown = sorted(set(learning) - set(LearnOptions.__dataclass_fields__))
         if unknown:
@@ -169,7 +172,7 @@ class Scan:
 
             check_module(surrogate, space.free)
         self._temporary = out is None
-        self._path: Path | None = Path(out).expanduser() if out is not None else None
+        self._path, self.uri = place_of(out)
         self._fork = None if fork is None else _plan_fork(fork, self._path, self.problem, same_tool=same_tool)
         self._client: Client | None = None
         self._last = Progress("idle")
@@ -346,7 +349,7 @@ class Scan:
 
     @property
     def out(self) -> Path:
-        """The run directory."""
+        """The run directory; of a run in an object store, the copy of this machine."""
         if self._path is None:
             self._path = Path(tempfile.mkdtemp(prefix="rayscan-run-"))
             _temporary_runs.add(self._path)
@@ -368,7 +371,10 @@ class Scan:
 
     def result(self) -> ScanResult:
         """Return what there is so far."""
-        return ScanResult(self.out, owner=self)
+        from rayscan.store import for_reading, is_run
+
+        # The driver of a run in an object store may be on another machine.
+        return ScanResult(for_reading(self.uri) if self.uri and not is_run(self.out) else self.out, owner=self)
 
     # DLScanner's names for the same things: parameters in target, and parameters out of it -------------------------
 
@@ -398,7 +404,7 @@ class Scan:
 
             self.take_over()
             text = dump_config(self.problem, self.options)
-            client = make_client(self.problem, self.options, str(self.out), text)
+            client = make_client(self.problem, self.options, str(self.out), text, self.uri)
             try:
                 self._last = client.open()
             except BaseException:
@@ -451,11 +457,11 @@ class Scan:
                 _discard(self._path)
 
     def __repr__(self) -> str:
-        where = "temporary" if self._temporary else str(self._path)
+        where = "temporary" if self._temporary else self.uri or str(self._path)
         return f"Scan({self.problem.space!r}, {self.problem.tool!r}, {self.problem.target!r}, out={where})"
 
     def _repr_html_(self) -> str:
-        rows = [("tool", repr(self.problem.tool)), ("out", "temporary" if self._temporary else self._path)]
+        rows = [("tool", repr(self.problem.tool)), ("out", "temporary" if self._temporary else self.uri or self._path)]
         if self._last.issued:
             rows.append(("last", self._last.line()))
         return html_table("Scan", ("", ""), rows) + self.problem.space._repr_html_() + self.problem.target._repr_html_()
@@ -473,8 +479,9 @@ def _close_all() -> None:
 def _plan_fork(old: str | Path, out: Path | None, problem: Problem, *, same_tool: bool) -> Fork | None:
     """Return what a fork will do; None where it was done before."""
     from rayscan.engine.fork import Fork, is_fork_of
-    from rayscan.store import is_run
+    from rayscan.store import for_reading, is_run
 
+    old = for_reading(old)
     if out is None or not is_run(out):
         return Fork(old, problem, same_tool=same_tool)
     if not is_fork_of(out, old):

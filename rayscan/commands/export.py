@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rayscan.commands.outcome import say, tells
+from rayscan.commands.outcome import Run, say, tells
 
 
 class Form(enum.StrEnum):
@@ -21,7 +21,7 @@ class Form(enum.StrEnum):
 
 @tells
 def export(
-    run: Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")],
+    run: Run,
     *,
     to: Annotated[Path, typer.Option(help="A file that ends in .parquet, .csv or .arrow; of chains, their root.")],
     form: Annotated[

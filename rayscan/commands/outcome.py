@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated, Any, ParamSpec, cast
 
 import typer
 
@@ -17,8 +17,20 @@ from rayscan.errors import ConfigError, RayscanError, SLHAError, printable
 
 P = ParamSpec("P")
 
+
+def run_place(text: str) -> Path:
+    """Return where a run is: a path, or as it is what only `tells` can turn into one, a URI."""
+    place: Any = text if "://" in text else Path(text)
+    return cast("Path", place)
+
+
 ConfigFile = Annotated[Path, typer.Argument(help="The scan.toml, or a directory with one.", metavar="scan.toml")]
-Run = Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")]
+Run = Annotated[
+    Path,
+    typer.Argument(
+        help="The run directory, or its place in an object store (s3://bucket/path).", metavar="RUN", parser=run_place
+    ),
+]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 
 
@@ -37,6 +49,9 @@ def tells(command: Callable[P, Exit | None]) -> Callable[P, None]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            if isinstance(kwargs.get("run"), str):
+                # Here, where it may fail in words.
+                kwargs["run"] = _for_reading(str(kwargs["run"]))
             code = command(*args, **kwargs)
         except RayscanError as error:
             complain(str(error))
@@ -47,6 +62,12 @@ def tells(command: Callable[P, Exit | None]) -> Callable[P, None]:
         raise typer.Exit(int(code or Exit.DONE))
 
     return wrapped
+
+
+def _for_reading(uri: str) -> Path:
+    from rayscan.store import for_reading
+
+    return for_reading(uri)
 
 
 def say(text: str) -> None:

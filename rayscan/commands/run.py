@@ -28,7 +28,14 @@ EPILOG = (
 def run(
     config: ConfigFile,
     *,
-    out: Annotated[Path | None, typer.Option(help="Run directory; one that holds the same scan is resumed.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Run directory, or its place in an object store (s3://bucket/path); one that holds the same scan is "
+            "resumed.",
+        ),
+    ] = None,
     valid: Annotated[float | None, typer.Option(metavar="N", help="Stop at this many valid points.")] = None,
     evaluations: Annotated[float | None, typer.Option(metavar="N", help="Stop at this many evaluated points.")] = None,
     steps: Annotated[
@@ -47,7 +54,7 @@ def run(
         bool | None, typer.Option("--deterministic/--no-deterministic", help="Same seed, same points.")
     ] = None,
     fork: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="RUN",
             help="Begin a new run with all rows of this one that fit: another target, another range, the same tool.",
@@ -77,7 +84,7 @@ def run(
     scan = Scan.from_file(configuration, out=where, fork=fork, same_tool=same_tool, **options)
     space = scan.problem.space
     say(f"{configuration.path}: {space.d} parameters ({', '.join(space.free)}), results in {where}")
-    if preflight and not is_run(where):
+    if preflight and not is_run(scan.out):
         _preflight(scan, configuration.path)
     parent = scan.take_over()
     if parent is not None:
@@ -85,7 +92,7 @@ def run(
     result = scan.run(**goal)
     ending = scan.ending or End.STOPPED
     try:
-        _summarise(result, plot=plot)
+        _summarise(result, plot=plot, uri=scan.uri)
     except KeyboardInterrupt:
         complain(f"the summary was cut short; `rayscan report {where}` prints it")
     if ending.advice:
@@ -125,19 +132,19 @@ def _goal(configuration: Configuration, given: dict[str, Any]) -> dict[str, Any]
     return goal
 
 
-def _summarise(result: ScanResult, *, plot: bool) -> None:
+def _summarise(result: ScanResult, *, plot: bool, uri: str = "") -> None:
     """Say in a few lines what was found, and where report, table and picture are."""
     from rayscan.results.result import tally
 
-    report = result.path / REPORT
+    report, run = result.path / REPORT, uri or result.path
     report.write_text(result.report() + "\n", encoding="utf-8")
     valid, total = result.valid.num_rows, len(result)
     lines = {
         "valid": f"{valid:,} of {total:,} evaluations" + (f", {valid / total:.1%}" if total else ""),
         "not ok": ", ".join(f"{count:,} {status}" for status, count in tally(result.table).items() if status != "ok"),
         "volume": str(result.volume()),
-        "report": f"{report}   (as a page with figures: `rayscan report {result.path} --html report.html`)",
-        "table": f"{result.path}   (rayscan.open_run, or `rayscan export {result.path} --to points.parquet`)",
+        "report": f"{report}   (as a page with figures: `rayscan report {run} --html report.html`)",
+        "table": f"{run}   (rayscan.open_run, or `rayscan export {run} --to points.parquet`)",
     }
     if plot and valid:
         try:

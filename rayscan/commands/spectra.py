@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from rayscan.commands.outcome import Exit, complain, say, tells
+from rayscan.commands.outcome import Exit, Run, complain, say, tells
 
 
 @tells
 def spectra(
-    run: Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")],
+    run: Run,
     *,
     to: Annotated[Path, typer.Option(help="A new folder for them.", metavar="DIR")],
     where: Annotated[

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rayscan.commands.outcome import Exit, say, tells
+from rayscan.commands.outcome import Exit, Run, say, tells
 
 
 @tells
 def watch(
-    run: Annotated[Path, typer.Argument(help="The run directory.", metavar="RUN")],
+    run: Run,
     *,
     web: Annotated[bool, typer.Option("--web", help="Serve it as a page, to this machine alone.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: any that is free.")] = 0,

@@ -27,7 +27,11 @@ FILE = "scan.toml"
 class FileTable(Table):
     """What stands at the top of a file, and its sections."""
 
-    out: str | None = Field(None, description="The run directory; the same problem is resumed, another is refused.")
+    out: str | None = Field(
+        None,
+        description="The run directory, or its place in an object store (s3://bucket/path); the same problem is "
+        "resumed, another is refused.",
+    )
     base: str | None = Field(
         None, description="What relative paths in this file are relative to; the directory of the file by default."
     )
@@ -55,8 +59,8 @@ class Configuration:
     options : dict
         Keyword arguments of a scan beside these.
     goal : GoalTable
-    out : Path or None
-        The run directory, absolute.
+    out : Path, str or None
+        The run directory, absolute; or the URI of its place in an object store.
     """
 
     path: Path
@@ -64,7 +68,7 @@ class Configuration:
     problem: Problem
     options: Mapping[str, Any]
     goal: GoalTable
-    out: Path | None
+    out: Path | str | None
 
     @property
     def space(self) -> Space:
@@ -121,7 +125,9 @@ def load_config(path: str | Path) -> Configuration:
         _check_names(problem)
     except ConfigError as error:
         raise _in(file, error) from None
-    out = None if table.out is None else (base / Path(table.out).expanduser()).absolute()
+    out: Path | str | None = table.out
+    if out is not None and "://" not in str(out):
+        out = (base / Path(out).expanduser()).absolute()
     return Configuration(file, text, problem, options, goal, out)
 
 

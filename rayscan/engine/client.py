@@ -66,8 +66,9 @@ class Client(Protocol):
 class LocalClient:
     """A session in this process, with one evaluator and no Ray."""
 
-    def __init__(self, problem: Problem, options: ScanOptions, out: str, config_toml: str) -> None:
+    def __init__(self, problem: Problem, options: ScanOptions, out: str, config_toml: str, uri: str = "") -> None:
         self._arguments = (problem, options, out, config_toml)
+        self._uri = uri
         self._session: Session | None = None
 
     @property
@@ -89,7 +90,9 @@ class LocalClient:
                 )
             return SerialPool(Evaluator(tool, problem.space.names, run_id, scratch=scratch, keep=keep))
 
-        self._session = Session(problem, options, out, make_pool, background=False, config_toml=config_toml)
+        self._session = Session(
+            problem, options, out, make_pool, background=False, config_toml=config_toml, uri=self._uri
+        )
         return self._session.loop.progress()
 
     def run(self, goal: Goal, follow: Follow, stopping: Stopping) -> Progress:
@@ -122,8 +125,9 @@ class RayClient:
 
     interruptible = False
 
-    def __init__(self, problem: Problem, options: ScanOptions, out: str, config_toml: str) -> None:
+    def __init__(self, problem: Problem, options: ScanOptions, out: str, config_toml: str, uri: str = "") -> None:
         self._arguments = (problem, options, str(Path(out).resolve()), config_toml)
+        self._uri = uri
         self._driver: Any = None
         self._cluster: Cluster | None = None
         self._family: list[psutil.Process] = []
@@ -162,7 +166,7 @@ class RayClient:
         _at_work.add(self)
         cluster = self._cluster = connect(options.evaluators, shared=len(_at_work) > 1)
         gpu = options.learn.device != "cpu"
-        self._driver = start_driver(cluster, problem, options, out, config_toml, gpu=gpu)
+        self._driver = start_driver(cluster, problem, options, out, config_toml, gpu=gpu, uri=self._uri)
         opening = self._driver.open.remote()
         while not ray.wait([opening], timeout=START_PATIENCE)[0]:
             logger.warning(
@@ -289,7 +293,7 @@ def _unwrap(answer: Any) -> Any:
     return answer
 
 
-def make_client(problem: Problem, options: ScanOptions, out: str, config_toml: str) -> Client:
+def make_client(problem: Problem, options: ScanOptions, out: str, config_toml: str, uri: str = "") -> Client:
     """Return the client for `options`: without Ray when no evaluators beside this process are wanted."""
     kind = LocalClient if options.evaluators == 0 else RayClient
-    return kind(problem, options, out, config_toml)
+    return kind(problem, options, out, config_toml, uri)

@@ -37,15 +37,16 @@ class Driver:
         threads: int,
         config_toml: str,
         cargo: Cargo | None = None,
+        uri: str = "",
     ) -> None:
         # Ray gave this process the threads of its logical CPUs; the network may use more while evaluators wait.
         os.environ["OMP_NUM_THREADS"] = str(threads)
         self._session: Session | None = None
-        self._arguments = (problem, options, out, crew, threads, config_toml, cargo)
+        self._arguments = (problem, options, out, crew, threads, config_toml, cargo, uri)
 
     def open(self) -> Progress | RayscanError:
         """Open the run directory, start the evaluators, restore what was saved."""
-        problem, options, out, (bounds, demand, mine), threads, config_toml, cargo = self._arguments
+        problem, options, out, (bounds, demand, mine), threads, config_toml, cargo, uri = self._arguments
         tool, names, scratch = problem.tool, problem.space.names, options.scratch
         ahead = 0.0 if options.deterministic else AHEAD_SECONDS
         try:
@@ -57,6 +58,7 @@ class Driver:
                 background=True,
                 threads=threads,
                 config_toml=config_toml,
+                uri=uri,
             )
         except RayscanError as error:
             # Returned, not raised: Ray would wrap it in an error of its own and bury the message.
@@ -99,7 +101,7 @@ def _portable(error: RayscanError) -> RayscanError:
 
 
 def start_driver(
-    cluster: Cluster, problem: Problem, options: ScanOptions, out: str, config_toml: str, *, gpu: bool
+    cluster: Cluster, problem: Problem, options: ScanOptions, out: str, config_toml: str, *, gpu: bool, uri: str = ""
 ) -> Any:
     """Start the driver actor.
 
@@ -115,6 +117,8 @@ def start_driver(
         The resolved configuration, for a new run directory.
     gpu : bool
         Whether the network wants a GPU.
+    uri : str
+        The object store that the run directory is a copy of, if it is one.
 
     Returns
     -------
@@ -143,7 +147,7 @@ def start_driver(
     }
     actor = ray.remote(**demands)(Driver)
     try:
-        return actor.remote(problem, options, out, crew, threads, config_toml, cargo)
+        return actor.remote(problem, options, out, crew, threads, config_toml, cargo, uri)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         msg = (
             f"the scan cannot be sent to its driver process: {error}. A function of the tool or target refers to "

@@ -26,7 +26,7 @@ from rayscan.learn.snapshot import usable
 from rayscan.learn.threads import use_threads
 from rayscan.options import ScanOptions
 from rayscan.problem.statement import Problem
-from rayscan.store import Schema, Store, compare, is_run
+from rayscan.store import Mirror, Schema, Store, compare, is_run
 
 _ROUND_OPTIONS = ("learn", "seed", "deterministic")
 """What must stay the same for a deterministic scan to go on as if nothing had happened."""
@@ -49,6 +49,8 @@ class Session:
         Threads of the network; None leaves torch's choice.
     config_toml : str
         The resolved configuration, saved in a new run directory.
+    uri : str
+        The object store that the run directory is a copy of; empty where it is the run itself.
 
     Raises
     ------
@@ -66,11 +68,18 @@ class Session:
         background: bool,
         threads: int | None = None,
         config_toml: str = "",
+        uri: str = "",
     ) -> None:
+        mirror = Mirror(uri, Path(out)) if uri else None
+        if mirror is not None:
+            mirror.prepare()
         self._store = open_store(problem, options, out, config_toml)
+        self._store.mirror = mirror
         self._pool: Pool | None = None
         self._recorder: Recorder | None = None
         try:
+            if mirror is not None:
+                mirror.start(self._store.log)
             rows = self._store.learner_rows()
             with usable():
                 recorder = Recorder(
@@ -111,12 +120,17 @@ class Session:
             self._learner.close()
         if self._recorder is not None and self._recorder.evicted:
             self._store.abandon()
+            if self._store.mirror is not None:
+                self._store.mirror.abandon()
             return
         try:
             close(self._store)
         except StoreError:
             self._store.abandon()
             raise
+        finally:
+            if self._store.mirror is not None:
+                self._store.mirror.close()
 
 
 def open_store(problem: Problem, options: ScanOptions, out: str, config_toml: str = "") -> Store:

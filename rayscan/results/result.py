@@ -219,6 +219,7 @@ def open_run(path: str | Path) -> ScanResult:
     Parameters
     ----------
     path : str or Path
+        The directory; or its place in an object store, of which a copy is made.
 
     Returns
     -------
@@ -229,4 +230,6 @@ def open_run(path: str | Path) -> ScanResult:
     StoreError
         If it is not a run directory.
     """
-    return ScanResult(path)
+    from rayscan.store import for_reading
+
+    return ScanResult(for_reading(path))

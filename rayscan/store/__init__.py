@@ -6,6 +6,8 @@ from rayscan.store.arrays import as_rows
 from rayscan.store.fingerprint import compare, fingerprint
 from rayscan.store.journal import Issued
 from rayscan.store.lock import live_holder
+from rayscan.store.manifest import for_reading, place_of
+from rayscan.store.mirror import Mirror
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import RunDirectory, is_run
 from rayscan.store.schema import Schema
@@ -13,13 +15,16 @@ from rayscan.store.writer import Store
 
 __all__ = [
     "Issued",
+    "Mirror",
     "RunDirectory",
     "Schema",
     "Store",
     "as_rows",
     "compare",
     "fingerprint",
+    "for_reading",
     "is_run",
     "live_holder",
+    "place_of",
     "read_table",
 ]

@@ -165,11 +165,12 @@ def _holder_in(path: Path) -> dict[str, Any]:
 def _may_live(path: Path, holder: dict[str, Any], *, kernel: bool) -> bool:
     if holder.get("host") == socket.gethostname():
         # The kernel's lock on one machine is exact: whoever held it is dead.
-        return not kernel and _process_exists(holder.get("pid"))
+        return not kernel and process_exists(holder.get("pid"))
     return time.time() + _clock_ahead(path.parent) - path.stat().st_mtime < STALE
 
 
-def _process_exists(pid: object) -> bool:
+def process_exists(pid: object) -> bool:
+    """Whether there is a process of this number on this machine."""
     try:
         os.kill(int(str(pid)), 0)
     except (ProcessLookupError, ValueError, OverflowError):

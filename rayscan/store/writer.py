@@ -23,6 +23,7 @@ from rayscan.store.journal import PREFIX as ISSUED
 from rayscan.store.journal import Issued, read_issued
 from rayscan.store.ledger import MAX_POINT_ID, Ledger
 from rayscan.store.lock import RunLock
+from rayscan.store.mirror import Mirror
 from rayscan.store.reader import read_rows, read_table
 from rayscan.store.run_directory import CHECKPOINT, KEPT, RunDirectory, kept_name
 from rayscan.store.schema import Columns, Schema
@@ -55,12 +56,15 @@ class Store:
     schema : Schema
     duplicates : int
         Second answers that were dropped by this writer.
+    mirror : Mirror or None
+        What ships the run to an object store, if anything does.
     """
 
     def __init__(self, run: RunDirectory, lock: RunLock, segment_bytes: int) -> None:
         self.run = run
         self.schema = run.schema
         self.duplicates = 0
+        self.mirror: Mirror | None = None
         self._lock = lock
         self._ledger = Ledger()
         self._buffer: list[dict[str, Any]] = []
@@ -243,6 +247,8 @@ class Store:
             As `flush`. `RunLockedError` if another scan has taken the directory over.
         """
         self._lock.beat()
+        if self.mirror is not None:
+            self.mirror.check()
         now = time.monotonic()
         if now - self._last_sync >= SYNC_SECONDS:
             self.sync()
