@@ -21,6 +21,7 @@ from rayscan.results.report.page import page
 from rayscan.results.report.problem import problem_sections
 from rayscan.results.result import open_run
 from rayscan.store import Schema, Store
+from tests.browser import NEEDED, browser
 
 SCHEMA = Schema(("tanb", "mA"), ("mh",), 2, {}, {"mA": "GeV", "mh": "GeV"})
 DESCRIPTION = {
@@ -220,3 +221,17 @@ def test_the_problem_is_told_in_words():
     assert rows["Tool", "tool"] == ["Chain of sp, dm"]
     assert rows["Tool", "dm: only where these hold"] == ["[mg]"]
     assert rows["Further description", "conditions"] == ["[a < 3]"]
+
+
+@NEEDED
+def test_a_browser_shows_the_report_without_an_error(written, tmp_path):
+    """At a desk and on a telephone: all pictures are there, and nothing sticks out."""
+    path = tmp_path / "report.html"
+    path.write_text(written, encoding="utf-8")
+    with browser(tmp_path / "profile") as tab:
+        for width in (1280, 390):
+            tab.show(path.as_uri(), width)
+            assert tab.value("document.images.length") >= 5
+            assert tab.value("[...document.images].every(image => image.complete && image.naturalWidth > 100)")
+            assert not tab.spill()
+        assert not tab.console

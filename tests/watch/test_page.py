@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+import rayscan as rs
 from rayscan.errors import ConfigError
 from rayscan.watch import server
 from rayscan.watch.server import Page
 from rayscan.watch.watcher import Watcher
+from tests.browser import NEEDED, browser
 from tests.watch.conftest import publish
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "<img src=x onerror=document.title='owned'> failed"
 
 Ask = Callable[..., tuple[int, str, dict[str, str]]]
@@ -101,20 +100,59 @@ def test_a_port_that_is_taken_is_bad_input(page):
         Page(page._watcher, page.server_port)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page was not shown in a browser")
+@NEEDED
 def test_a_browser_shows_the_page_without_an_error(page, tmp_path, monkeypatch):
-    """The numbers arrive again and again, texts of programs stay texts, and the console has nothing to say."""
+    """At a desk and on a telephone: numbers arrive again, texts of programs stay texts, nothing sticks out."""
     asked, view = [], page.view
     monkeypatch.setattr(page, "view", lambda: asked.append(1) or view())
-    command = [
-        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
-        "--window-size=390,800", "--virtual-time-budget=7000", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
-        page.address,
-    ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert len(asked) >= 2
-    assert "CONSOLE" not in shown.stderr
-    assert "30 / 60" in shown.stdout
-    assert "&lt;img src=x" in shown.stdout
-    assert "owned</title>" not in shown.stdout
-    assert shown.stdout.count("<svg") == 3
+    with browser(tmp_path / "profile") as tab:
+        for width in (1280, 390):
+            tab.show(page.address, width)
+            tab.wait(lambda: tab.value("!at('parts').hidden"), "the first numbers")
+            assert tab.value("document.querySelectorAll('svg').length") == 3
+            shown = tab.value("document.body.innerText")
+            assert "30 / 60" in shown
+            assert "<img src=x" in shown
+            assert tab.value("document.title").endswith("rayscan watch")
+            assert not tab.spill()
+        before = len(asked)
+        tab.wait(lambda: len(asked) > before, "the page to ask again")
+        assert not tab.console
+
+
+@NEEDED
+def test_a_browser_follows_a_scan_while_it_runs(tmp_path):
+    """The counts on the page grow with the scan."""
+    scan = rs.Scan(
+        rs.Space(x=(0, 1), y=(0, 1)), rs.Function(lambda x, y: time.sleep(0.004) or x + y, outputs=["s"]),
+        rs.Target(s=(0.9, 1.1)), out=tmp_path / "run", evaluators=0, initial=40, K=40,
+    )  # fmt: skip
+    counts, problems = [], []
+
+    def look() -> None:
+        try:
+            with Page(Watcher(tmp_path / "run")) as page, browser(tmp_path / "profile") as tab:
+                threading.Thread(target=page.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+                tab.show(page.address, 1280)
+
+                def grown() -> bool:
+                    found = re.search(r"valid of ([\d,]+)", tab.value("document.body.innerText"))
+                    counts.extend([int(found[1].replace(",", ""))] if found else [])
+                    return len(set(counts) - {0}) >= 2
+
+                tab.wait(grown, "the scan to grow on the page")
+                problems.extend([*tab.console, *tab.spill()])
+                page.shutdown()
+        except BaseException as error:
+            problems.append(repr(error))
+            raise
+        finally:
+            scan.stop()
+
+    scan.run(evaluations=20, progress=False)
+    looking = threading.Thread(target=look)
+    looking.start()
+    scan.run(evaluations=1_000_000, progress=False)
+    looking.join()
+    assert not problems
+    assert counts == sorted(counts)
