@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import math
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from matplotlib.image import imread
+
+import rayscan as rs
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -28,14 +33,44 @@ def test_cos3_prints_a_count_for_every_step_and_draws(tmp_path: Path) -> None:
     assert picture.stat().st_size > 10_000
 
 
-def test_mixtures_are_fractions_and_keep_to_the_conditions(tmp_path: Path) -> None:
-    """Of the example with fractions, ordered masses and conditions, every row is one that the physics allows."""
-    spec = importlib.util.spec_from_file_location("mixtures", EXAMPLES / "mixtures.py")
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
+    return example
 
+
+@pytest.mark.parametrize(
+    ("name", "evaluations"), [("singlet_dm", 200), ("best_fit", 150), ("own_network", 400), ("own_tool", 30)]
+)
+def test_examples_end_with_a_figure(name: str, evaluations: int, tmp_path: Path, monkeypatch, capsys) -> None:
+    """Each runs to its end as a user starts it, in a small size, and says where its picture is."""
+    monkeypatch.delenv("RAYSCAN_MICROMEGAS", raising=False)
+    picture = tmp_path / "picture.png"
+    arguments = ["--out", tmp_path / "run", "--picture", picture, "--evaluations", evaluations, "--evaluators", 0]
+    load(name).main([str(word) for word in arguments])
+    assert f"picture: {picture}" in capsys.readouterr().out
+    assert imread(picture)[..., :3].std() > 0.02
+    assert rs.open_run(tmp_path / "run").table.num_rows == evaluations
+
+
+def test_the_stand_in_for_micromegas_is_as_good_as_it_says() -> None:
+    """At 20 points of micrOMEGAs: the cross section to 1 %, the relic density to a factor of 0.5 to 5.5."""
+    singlet = load("singlet_dm").singlet
+    with (EXAMPLES.parent / "tests" / "data" / "micromegas" / "singletdm_20.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        omega, proton = singlet(float(row["Mdm1"]), float(row["laSH"]))
+        assert proton == pytest.approx(float(row["proton_SI"]), rel=0.01)
+        assert 0.5 < omega / float(row["omega"]) < 5.5
+    assert len(rows) == 20
+
+
+def test_mixtures_are_fractions_and_keep_to_the_conditions(tmp_path: Path) -> None:
+    """Of the example with fractions, ordered masses and conditions, every row is one that the physics allows."""
+    example = load("mixtures")
     table = example.make(tmp_path / "run", 100).run(evaluations=100, progress=None).table.to_pandas()
 
     assert example.SPACE.domain.share == pytest.approx(0.11, abs=0.01)

@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 
-from rayscan.results.plot.columns import Columns
+from rayscan.results.plot.columns import Array, Columns
 from rayscan.results.plot.style import DENSE, FEW, INVALID, VALID, count, single, some_of, thinned, tidy
+
+DECADES = 300.0
+"""The ratio of the largest to the smallest number from which colours follow the logarithm."""
 
 
 def scatter(
@@ -43,7 +47,7 @@ def scatter(
         axes.scatter(across[shown], along[shown], s=size, color=VALID, lw=0, rasterized=True, label="valid")
     else:
         dots = axes.scatter(across[shown], along[shown], s=size, c=shade[shown], cmap="viridis", lw=0,
-                            rasterized=True, label="valid")  # fmt: skip
+                            norm=_norm(shade[shown]), rasterized=True, label="valid")  # fmt: skip
         bar = figure.colorbar(dots, ax=axes, pad=0.02)
         bar.set_label(of.label(str(colour)), fontsize=12)
         bar.outline.set_visible(False)
@@ -55,3 +59,10 @@ def scatter(
     )
     tidy(axes)
     return figure
+
+
+def _norm(values: Array) -> Any:
+    """Return how numbers become colours: in their logarithm where they span decades."""
+    finite = values[np.isfinite(values)]
+    decades = len(finite) and finite.min() > 0 and finite.max() / finite.min() > DECADES
+    return LogNorm(finite.min(), finite.max()) if decades else None
