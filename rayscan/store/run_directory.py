@@ -30,7 +30,8 @@ _LEFTOVERS = ("points-*", "issued-*", ".clock-*", f"{CHECKPOINT}/state*")
 _ENTRIES = {
     "description": dict, "details": dict, "fingerprint": str, "versions": dict, "created": str, "schema": dict,
 }  # fmt: skip
-PUT_OFF = "put off after"
+OPENED, PUT_OFF = "opened:", "put off after"
+STAMP = "%Y-%m-%d %H:%M:%SZ"
 """How a line of the log begins that tells of a point that took too long, with seconds, point and command behind it."""
 PACKAGES = ("numpy", "pyarrow", "ray", "torch", "vegas")
 
@@ -126,15 +127,27 @@ class RunDirectory:
 
     def log_lines(self) -> list[str]:
         """Return the lines of the run's log without their times, none where there is no log."""
+        return [line.split(" ", 2)[-1] for line in self._log()]
+
+    def opened_at(self) -> list[float]:
+        """Return when each session began that its log tells of, as Unix times to the second."""
+        found = []
+        for line in self._log():
+            stamp, _, said = line[:20], line[20:21], line[21:]
+            if said.startswith(OPENED):
+                with contextlib.suppress(ValueError):
+                    found.append(dt.datetime.strptime(stamp, STAMP).replace(tzinfo=dt.UTC).timestamp())
+        return found
+
+    def _log(self) -> list[str]:
         try:
-            text = read_plain(self.path / LOG).decode("utf-8", "replace")
+            return read_plain(self.path / LOG).decode("utf-8", "replace").splitlines()
         except OSError:
             return []
-        return [line.split(" ", 2)[-1] for line in text.splitlines()]
 
     def log(self, text: str) -> None:
         """Add a line with the time to the run's log. A disk that refuses it is no reason to stop."""
-        stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        stamp = dt.datetime.now(dt.UTC).strftime(STAMP)
         line = " ".join(text.splitlines())
         with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{stamp} {line}\n")

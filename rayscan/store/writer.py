@@ -25,7 +25,7 @@ from rayscan.store.ledger import MAX_POINT_ID, Ledger
 from rayscan.store.lock import RunLock
 from rayscan.store.mirror import Mirror
 from rayscan.store.reader import read_rows, read_table
-from rayscan.store.run_directory import CHECKPOINT, KEPT, RunDirectory, kept_name
+from rayscan.store.run_directory import CHECKPOINT, KEPT, OPENED, RunDirectory, kept_name
 from rayscan.store.schema import Columns, Schema
 from rayscan.store.segments import SEGMENT_BYTES, SegmentLog, iterate
 from rayscan.store.stream import UNSYNCED_BYTES
@@ -372,7 +372,7 @@ class Store:
             self._ledger.mark(ids[self._ledger.new(ids)])
         self._strays = _stray_outputs(self.path / KEPT, self._ledger)
         pending = self.issued()
-        self.log(f"opened: {self.rows} points stored, {len(pending)} issued without a result")
+        self.log(f"{OPENED} {self.rows} points stored, {len(pending)} issued without a result")
 
     def _keep(self, point_id: int, name: str, data: bytes) -> str:
         file = kept_name(point_id, name)

@@ -133,6 +133,24 @@ def test_utilisation_is_busy_time_over_workers_and_span():
     assert of_four.busy == pytest.approx(0.5)
 
 
+def test_a_pause_between_sessions_is_nobodys_idle_time(tmp_path):
+    """A scan that was closed for a day was busy while it was open; its log tells when it was."""
+    later = np.where(np.arange(40) < 20, 0.0, 86_400.0)
+    times = {name: columns()[name] + later for name in ("issued", "started", "ended")}
+    assert utilisation(table(**times)).busy == pytest.approx(19 / 86_419.0)
+    resumed = utilisation(table(**times), openings=[99.0, 86_500.0])
+    assert (resumed.busy, resumed.evaluators, resumed.span) == (pytest.approx(1.0), 2, 18.0)
+
+    with Store.create(tmp_path / "run", SCHEMA, "", {}) as store:
+        store.append({**columns(), **times})
+    opened = store.path / "log"
+    opened.write_text("1970-01-01 00:01:39Z opened: 0 points\n1970-01-02 00:01:40Z opened: 20 points\nnot a line\n")
+    rows = dict(row for row in section(Report.of(tmp_path / "run"), "Time") if len(row) == 2)
+    assert rows["in sessions"] == "2, 20 s of that time"
+    assert rows["evaluations per second"] == "2.00"
+    assert rows["evaluators busy"].startswith("100.0%")
+
+
 def test_a_block_evaluated_at_once_counts_once():
     """Vectorised evaluations share one stretch of time: a worker is never more than 100 % busy."""
     block = 100.0 + np.arange(40) // 20 * 10

@@ -68,6 +68,11 @@ class Evidence:
         return self.run.description if self.run else {}
 
     @cached_property
+    def openings(self) -> list[float]:
+        """When each of its sessions began."""
+        return self.run.opened_at() if self.run else []
+
+    @cached_property
     def progress(self) -> Progress | None:
         """What the scan last said of itself."""
         found = published(self.run.path) if self.run else None

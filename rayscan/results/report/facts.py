@@ -20,7 +20,7 @@ from rayscan.results.report.evidence import Evidence
 from rayscan.results.report.problem import problem_sections
 from rayscan.results.report.section import Chapter, Section
 from rayscan.results.report.text import as_markdown, as_text
-from rayscan.results.report.timing import utilisation
+from rayscan.results.report.timing import sessions, utilisation
 from rayscan.results.report.wording import digits, duration, listed, share
 from rayscan.store.arrays import column, labels, names_of, stage_seconds, unit_of
 from rayscan.store.reader import read_table
@@ -152,13 +152,17 @@ class Report(Evidence):
             return Section("Time", [])
         took = ended - started
         # A clock that was set back in between must not make it negative.
-        span = max(0.0, float(ended.max() - issued.min()))
-        rows = [
-            ["first issue to last result", duration(span)],
+        whole = max(0.0, float(ended.max() - issued.min()))
+        rows = [["first issue to last result", duration(whole)]]
+        parts = sessions(np.concatenate([issued, ended]), self.openings)
+        span = min(whole, sum(last - first for first, last in parts))
+        if len(parts) > 1:
+            rows.append(["in sessions", f"{len(parts)}, {duration(span)} of that time"])
+        rows += [
             ["evaluations per second", f"{len(took) / span:,.2f}" if span > 0 else "-"],
             ["one evaluation, median (95 %)", f"{duration(np.median(took))} ({duration(np.quantile(took, 0.95))})"],
         ]
-        use = utilisation(self.table, self.evaluators or self._pool_size())
+        use = utilisation(self.table, self.evaluators or self._pool_size(), self.openings)
         if use is not None:
             rows.append(["evaluators", f"{use.evaluators}"])
             rows.append(["evaluators busy", f"{use.busy:.1%} between first and last issue ({duration(use.span)})"])

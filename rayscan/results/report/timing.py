@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class Utilisation:
         Evaluation time over evaluators times span, in [0, 1].
     evaluators : int
     span : float
-        From the first to the last issue, in seconds.
+        From the first to the last issue of each session, in seconds.
     """
 
     busy: float
@@ -31,8 +32,8 @@ class Utilisation:
     span: float
 
 
-def utilisation(table: Any, evaluators: int | None = None) -> Utilisation | None:
-    """Return the share of the evaluators' time spent evaluating, between the first and the last issue.
+def utilisation(table: Any, evaluators: int | None = None, openings: Sequence[float] = ()) -> Utilisation | None:
+    """Return the share of the evaluators' time spent evaluating, between the first and the last issue of each session.
 
     Overlapping evaluations of one worker (a block evaluated at once) count once.
 
@@ -41,25 +42,28 @@ def utilisation(table: Any, evaluators: int | None = None) -> Utilisation | None
     table : pyarrow.Table
     evaluators : int, optional
         By default the largest number of workers busy at once.
+    openings : sequence of float
+        When sessions began, as Unix times: while a scan is closed nobody is idle.
 
     Returns
     -------
     Utilisation or None
-        None where there is no time between the first and the last issue.
+        None where there is no time between the first and the last issue of any session.
     """
     issued, started, ended = (column(table, name) for name in ("issued", "started", "ended"))
     known = np.isfinite(issued) & np.isfinite(started) & np.isfinite(ended)
-    if not known.any() or not (span := float(np.ptp(issued[known]))) > 0:
+    spans = sessions(issued[known], openings)
+    if not (span := sum(last - first for first, last in spans)) > 0:
         return None
-    first, last = issued[known].min(), issued[known].max()
     worker = (labels(table, "host") + "/" + labels(table, "worker"))[known]
     begins, ends = [], []
     names, number = np.unique(worker, return_inverse=True)
     for one in range(len(names)):
         here = number == one
         low, high = _union(started[known][here], ended[known][here])
-        begins.append(np.clip(low, first, last))
-        ends.append(np.clip(high, first, last))
+        for first, last in spans:
+            begins.append(np.clip(low, first, last))
+            ends.append(np.clip(high, first, last))
     begin, end = np.concatenate(begins), np.concatenate(ends)
     times = np.concatenate([begin, end])
     change = np.concatenate([np.ones(len(begin), int), -np.ones(len(end), int)])
@@ -67,6 +71,14 @@ def utilisation(table: Any, evaluators: int | None = None) -> Utilisation | None
     most = int(np.cumsum(change[np.lexsort((change, times))]).max())
     pool = evaluators or max(most, 1)
     return Utilisation(float((end - begin).sum()) / (pool * span), pool, span)
+
+
+def sessions(times: Array, openings: Sequence[float] = ()) -> list[tuple[float, float]]:
+    """Return the first and the last of the times in each session that has any."""
+    edges = np.array(sorted(openings))
+    session = np.searchsorted(edges, times, side="right")
+    found = [times[session == one] for one in np.unique(session)]
+    return [(float(some.min()), float(some.max())) for some in found]
 
 
 def _union(started: Array, ended: Array) -> tuple[Array, Array]:
