@@ -193,10 +193,12 @@ def evaluator_share(cluster: Cluster, evaluators: int | Sequence[int] | None, to
     if not cluster.started:
         logger.warning(
             "%d evaluators of %d core(s) each were asked for, but the cluster has %g CPUs besides the driver's; they "
-            "share",
+            "share. For an autoscaler that is to add nodes give the least and the most: evaluators = (%d, %d)",
             evaluators,
             tool.cores,
             free,
+            evaluators,
+            evaluators,
         )
     if evaluators <= free:
         cpus = free / evaluators // 0.001 / 1000
