@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -67,23 +68,41 @@ def test_commands_run(home, monkeypatch, place, code):
             assert done.exit_code == 0, f"{place}: {line}: {done.output}"
 
 
+def follow(name: str) -> tuple[dict[str, Any], set[str]]:
+    """Do what a page says, in its order and in the working directory; return what its Python made and its kinds of code."""
+    names: dict[str, Any] = {"__name__": "page"}
+    page = (DOCS / name).read_text(encoding="utf-8")
+    steps = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
+    for kind, title, code in steps:
+        if title:
+            Path(title).write_text(code)
+        elif kind == "python":
+            exec(compile(code, name, "exec"), names)
+        elif kind == "bash":
+            for line in code.splitlines():
+                done = CliRunner().invoke(app, shlex.split(line)[1:])
+                assert done.exit_code == 0, f"{line}: {done.output}"
+    return names, {kind for kind, _, _ in steps}
+
+
+@pytest.mark.slow
+def test_whoever_comes_from_another_scanner_finds_examples_that_run(tmp_path, monkeypatch, capsys):
+    """DLScanner, MLscanner, EasyScan_HEP, BSMArt and nautilus: each example ends well and finds something."""
+    monkeypatch.chdir(tmp_path)
+    names, kinds = follow("coming.md")
+    assert kinds == {"python", "toml", "bash", "text"}
+    assert names["samples"].effective_size > 5
+    assert rs.open_run(tmp_path / "easy").valid.num_rows > 0
+    assert "200 evaluations" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_the_tutorial_works_step_by_step(tmp_path, monkeypatch):
     """In the order of the page: files are written as they are titled, Python and commands run, figures come out."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    page, names = (DOCS / "tutorial.md").read_text(encoding="utf-8"), {"__name__": "tutorial"}
-    steps = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
-    assert {kind for kind, _, _ in steps} == {"python", "toml", "bash", "text"}
-    for kind, title, code in steps:
-        if title:
-            (tmp_path / title).write_text(code)
-        elif kind == "python":
-            exec(compile(code, "tutorial.md", "exec"), names)
-        elif kind == "bash":
-            for line in code.splitlines():
-                done = CliRunner().invoke(app, shlex.split(line)[1:])
-                assert done.exit_code == 0, f"{line}: {done.output}"
+    names, kinds = follow("tutorial.md")
+    assert kinds == {"python", "toml", "bash", "text"}
     drawn = {path.name for path in tmp_path.iterdir() if path.suffix in {".png", ".html"}}
     assert drawn == {"corner.png", "report.html", "relic.html", "profile.png", "own.png"}
     assert names["result"].valid.num_rows >= 200

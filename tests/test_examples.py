@@ -43,7 +43,7 @@ def load(name: str) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("name", "evaluations"), [("singlet_dm", 200), ("best_fit", 150), ("own_network", 400), ("own_tool", 30)]
+    ("name", "evaluations"), [("singlet_dm", 80), ("best_fit", 100), ("own_network", 80), ("own_tool", 20)]
 )
 def test_examples_end_with_a_figure(name: str, evaluations: int, tmp_path: Path, monkeypatch, capsys) -> None:
     """Each runs to its end as a user starts it, in a small size, and says where its picture is."""
