@@ -69,7 +69,7 @@ def test_commands_run(home, monkeypatch, place, code):
 
 
 def follow(name: str) -> tuple[dict[str, Any], set[str]]:
-    """Do what a page says, in its order and in the working directory; return what its Python made and its kinds of code."""
+    """Do what a page says, in its order and in the working directory; return what its Python made."""
     names: dict[str, Any] = {"__name__": "page"}
     page = (DOCS / name).read_text(encoding="utf-8")
     steps = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
