@@ -155,6 +155,7 @@ class Ledger:
             point_id=outcomes.point_id, u=u, status=outcomes.status, observables=observables, valid=verdict.valid & ok,
             likelihood=np.where(ok, verdict.likelihood, 0.0), penalty=np.where(ok, verdict.penalty, np.nan),
             origin=origin, density=density, score=score,
+            generation=np.array([issued.batch.generation for issued in known], dtype=np.int32),
         )  # fmt: skip
         self._remember(rows)
         return {
@@ -163,7 +164,7 @@ class Ledger:
             "point_id": rows.point_id, "u": u, "status": rows.status, "valid": rows.valid,
             "likelihood": rows.likelihood, "penalty": rows.penalty, "origin": origin, "density": density,
             "score": score,
-            "generation": np.array([issued.batch.generation for issued in known], dtype=np.int32),
+            "generation": rows.generation,
             "issued": np.array([issued.issued for issued in known]), "started": outcomes.started,
             "ended": outcomes.ended,
             "host": [outcomes.host] * len(known), "worker": [outcomes.worker] * len(known),

@@ -90,7 +90,9 @@ class Survey:
     def add(self, rows: Rows) -> None:
         """Remember rows, in any order."""
         if len(rows):
-            self._loose.append((rows.point_id, rows.origin, rows.density, rows.valid, rows.u[rows.valid]))
+            self._loose.append(
+                (rows.point_id, rows.origin, rows.density, rows.valid, rows.generation, rows.u[rows.valid])
+            )
         if len(self._loose) == MOST_LOOSE:
             # An array for each of a million rows would take more memory than what is in it.
             self._packed.append(_joined(self._loose))
@@ -114,14 +116,14 @@ class Survey:
 
     def _look(self) -> Findings:
         self._packed, self._loose = [_joined([*self._packed, *self._loose])], []
-        point_id, origin, density, valid, u = self._packed[0]
+        point_id, origin, density, valid, generation, u = self._packed[0]
         # Rows come in the order in which points were finished; what was known when a probe was drawn is asked here.
         order = np.argsort(point_id, kind="stable")
         found = u[np.argsort(point_id[valid], kind="stable")]
-        origin, density, valid = origin[order], density[order], valid[order]
+        origin, density, valid, generation = origin[order], density[order], valid[order], generation[order]
         weight = importance(origin, density, valid)[valid]
         coverage = coverage_of(found, np.flatnonzero(valid), weight, len(valid))
-        return Findings(coverage, estimate_volume(origin, density, valid))
+        return Findings(coverage, estimate_volume(origin, density, valid, generation))
 
 
 def _joined(parts: list[Columns]) -> Columns:

@@ -94,6 +94,8 @@ class Rows:
     origin : ndarray of int8, shape (n,)
     density, score : ndarray, shape (n,)
         As in `Proposals`.
+    generation : ndarray of int32, shape (n,)
+        Refits before the point was proposed.
     """
 
     point_id: NDArray[np.int64]
@@ -106,6 +108,7 @@ class Rows:
     origin: NDArray[np.int8]
     density: Array
     score: Array
+    generation: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.point_id)
@@ -119,7 +122,7 @@ class Rows:
         none = np.empty(0)
         return cls(
             none.astype(np.int64), np.empty((0, d)), none.astype(np.int8), np.empty((0, m)), none.astype(bool),
-            none, none, none.astype(np.int8), none, none,
+            none, none, none.astype(np.int8), none, none, none.astype(np.int32),
         )  # fmt: skip
 
     @classmethod

@@ -147,6 +147,7 @@ def diagnose(
     surrogate: Surrogate | None = None,
     *,
     weighted: Population | None = None,
+    generation: ArrayLike | None = None,
 ) -> Diagnostics:
     """Judge a scan.
 
@@ -161,6 +162,8 @@ def diagnose(
         What says of the places between points whether they are in target, by which clusters are told apart.
     weighted : Population, optional
         The valid points with their weights, where these have been worked out already.
+    generation : array_like of int, shape (n,), optional
+        After which refit each point was proposed, for the error of the volume.
 
     Returns
     -------
@@ -168,6 +171,7 @@ def diagnose(
     """
     points, codes = np.asarray(u, np.float64), np.asarray(origin, np.int8)
     q, good = np.asarray(density, np.float64), np.asarray(valid, bool)
+    refit = None if generation is None else np.asarray(generation)
     n, at = len(good), np.flatnonzero(good)
     edges = np.unique(np.linspace(0, n, SEGMENTS + 1).astype(np.int64))
     seen = at[thinned(len(at), MOST if points.shape[1] <= NEAR else MOST_FAR)]
@@ -177,7 +181,7 @@ def diagnose(
     ground = _territory(points[seen], seen, edges)
     coverage = coverage_of(points[good], at, importance(codes, q, good)[good], n)
     fresh = int((first >= edges[-1 - LATE]).sum()) if len(edges) > LATE else 0
-    volume = estimate_volume(codes, q, good)
+    volume = estimate_volume(codes, q, good, refit)
     verdict, reasons = _verdict(len(at), fresh, ground, coverage, volume, points.shape[1])
     return Diagnostics(
         evaluations=n,

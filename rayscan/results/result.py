@@ -94,7 +94,7 @@ class ScanResult:
         from rayscan.results.volume import estimate_volume
 
         rows = self._rows
-        return estimate_volume(rows["origin"], rows["density"], rows["valid"])
+        return estimate_volume(rows["origin"], rows["density"], rows["valid"], self._generation)
 
     def coverage(self) -> Coverage:
         """Return the share of the valid region within reach; see `rayscan.results.saturation.estimate_coverage`."""
@@ -116,7 +116,7 @@ class ScanResult:
         """Return how the scan went, what it covers, and whether it still finds new territory; print it to read it."""
         from rayscan.results.diagnostics import diagnose
 
-        return diagnose(**self._rows, surrogate=self._surrogate, weighted=None)
+        return diagnose(**self._rows, surrogate=self._surrogate, generation=self._generation)
 
     @property
     def surrogate(self) -> Surrogate:
@@ -136,6 +136,12 @@ class ScanResult:
         from rayscan.results.surrogate import Surrogate
 
         return Surrogate.of(self._run)
+
+    @property
+    def _generation(self) -> NDArray[Any]:
+        from rayscan.store.arrays import column
+
+        return column(self.table, "generation")
 
     @cached_property
     def _rows(self) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +17,15 @@ UNBIASED = (Origin.INITIAL, Origin.UNIFORM, Origin.PROBE)
 CONFIDENCE = 0.95
 FEWEST_HITS = 5
 """Valid points of the mixture from which its own scatter says how precise it is."""
-BLOCKS = 20
-"""Parts of a scan whose means scatter as the estimate does."""
+FEWEST_REFITS, BLOCKS = 6, 20
+"""Refits from which the scatter of their means is the error, and parts of a scan that stand for them if none is known.
+"""
 FEWEST_DRAWS, HEAVIEST = 10.0, 0.7
 """Effective draws below which, and tail index of their weights above which an estimate is no estimate [2]_."""
+LIGHT = 5.0
+"""Largest of weights, in units of their mean, up to which their tail is bounded, whatever its shape."""
+FEWEST_EFFECTIVE_REFITS = 3.0
+"""Refits that the estimate must rest on, as equally weighted ones."""
 AGREE = 1.5
 """Errors by which the later half of a scan may say more than the earlier one."""
 
@@ -72,7 +78,7 @@ class Volume:
         if self.evaluations == 0:
             return "unknown: no point was drawn with a known density"
         if not self.known:
-            why = f"{self.draws:.1f} effective draws" if self.draws < FEWEST_DRAWS else "it grew while more was learned"
+            why = f"{self.draws:.1f} effective draws" if self.draws < FEWEST_DRAWS else "refits disagree"
             why = f"tail index {self.tail:.2f}" if self.tail > HEAVIEST else why
             return f"unknown, at least about {self.value:.1g} of the prior ({why}; {unseen})"
         if self.value == 0:
@@ -80,7 +86,9 @@ class Volume:
         return f"{self.value:.4g} ± {self.error:.2g} of the prior ({self.evaluations:,} points; {unseen})"
 
 
-def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> Volume:
+def estimate_volume(
+    origin: ArrayLike, density: ArrayLike, valid: ArrayLike, generation: ArrayLike | None = None
+) -> Volume:
     """Estimate the valid fraction of the prior.
 
     Parameters
@@ -91,6 +99,9 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
         With respect to the prior; NaN where it is not known.
     valid : array_like of bool, shape (n,)
         A point that failed for technical reasons counts as not valid.
+    generation : array_like of int, shape (n,), optional
+        After which refit each point was proposed. Without it, the error is at least that of independent points,
+        which is too large by about a factor of two.
 
     Returns
     -------
@@ -112,8 +123,9 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
       [1]_.
 
     The two means are averaged by inverse variance. The plain one's is V (1 - V) / n with the mixed mean for V. Mixed
-    points of one refit share a normalising constant, so the mixed one's error comes from the scatter of the means of
-    `BLOCKS` successive parts of the scan. Both are as if there had been one more valid point. Weights must not depend
+    points of one refit share a normalising constant, and of each batch a fixed share are probes, so that they neither
+    scatter independently nor as much as independent points would: the mixed one's error is how the means of refits
+    scatter. Both are as if there had been one more valid point. Weights must not depend
     on the points they apply to, or rare large values would be weighted down: those of one half of the mixed points are
     taken from the other half.
 
@@ -122,10 +134,11 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     error is a tenth of V.
 
     Where few draws count for most of the estimate, its scatter does not know its error. So with fewer than
-    `FEWEST_DRAWS` effective draws, or where the tail index of the weights [2]_ exceeds `HEAVIEST`, the volume is said
-    to be unknown, and the value is what all but the largest weights make of it, less twice its scatter. The same holds
-    where the later of two halves of the scan says more than the earlier by `AGREE` times their errors: what was learned
-    between them is a region of which the earlier probes hardly saw anything.
+    `FEWEST_DRAWS` effective draws, or `FEWEST_EFFECTIVE_REFITS` refits, or where the tail index of the weights [2]_
+    exceeds `HEAVIEST`, the volume is said to be unknown, and the value is what all but the largest weights make of it,
+    less twice its scatter. The same holds where the later of two halves of the scan says more than the earlier by
+    `AGREE` times their errors: what was learned between them is a region of which the earlier probes hardly saw
+    anything.
 
     The error describes what was sampled. Regions in which nothing was ever found are only within reach of uniform
     points; `Volume.unseen` is the limit for these.
@@ -146,15 +159,18 @@ def estimate_volume(origin: ArrayLike, density: ArrayLike, valid: ArrayLike) -> 
     if not good[known].any():
         return Volume(0.0, _binomial_error(0.0, evaluations), evaluations, unseen, unseen)
     plain, mixed = known & (q == 1.0), known & (q != 1.0)
-    weight = importance(codes, q, good)
+    refit = None if generation is None else np.asarray(generation)
+    weight = importance(codes, q, good, refit)
     value = float(weight[good].sum())
     n_plain = int(plain.sum())
     plain_error = float(weight[plain].sum()) * (_binomial_error(value, n_plain) if n_plain else 0.0)
     values = good[mixed] / q[mixed]
-    error = math.hypot(plain_error, math.sqrt(_variance(values, weight[mixed] * q[mixed])))
+    error = math.hypot(plain_error, math.sqrt(_variance(values, weight[mixed] * q[mixed], _of(refit, mixed))))
     draws = float(weight[good].sum() ** 2 / (weight[good] ** 2).sum())
     tail = tail_index(weight[good & mixed])
-    if mixed.any() and (draws < FEWEST_DRAWS or tail > HEAVIEST or _rising(values)):
+    refits = _effective(weight[good & mixed], _of(refit, good & mixed))
+    few = draws < FEWEST_DRAWS or refits < FEWEST_EFFECTIVE_REFITS
+    if mixed.any() and (few or tail > HEAVIEST or _rising(values)):
         least = np.sort(weight[good])[: -math.ceil(min(0.2 * good.sum(), 3 * math.sqrt(good.sum())))]
         bound = max(float(least.sum() - 2 * math.sqrt((least**2).sum())), 0.0)
         return Volume(bound, math.inf, evaluations, 1.0, unseen, draws, tail)
@@ -168,7 +184,7 @@ def tail_index(weight: Array) -> float:
     """Return the index k of the generalised Pareto distribution that the largest of positive weights ``(n,)`` follow.
 
     Below 1/2 their variance is finite; above 0.7 their mean says little, at any sample size in reach. NaN for fewer
-    than 25 weights.
+    than 25 weights, and minus infinity where none is `LIGHT` times as large as their mean.
 
     References
     ----------
@@ -181,7 +197,7 @@ def tail_index(weight: Array) -> float:
     count = min(n // 5, int(3 * math.sqrt(n)))
     ordered = np.sort(weight)
     excess = ordered[-count:] - ordered[-count - 1]
-    if excess[-1] <= 1e-9 * ordered[-1]:
+    if ordered[-1] <= LIGHT * ordered.mean() or excess[-1] <= 1e-9 * ordered[-1]:
         return -math.inf
     excess = np.maximum(excess, 1e-12 * excess[-1])
     grid = np.arange(1, 30 + int(math.sqrt(count)) + 1) - 0.5
@@ -196,7 +212,9 @@ def tail_index(weight: Array) -> float:
     return (k * count + 5.0) / (count + 10)
 
 
-def importance(origin: NDArray[np.int8], density: Array, valid: NDArray[np.bool_]) -> Array:
+def importance(
+    origin: NDArray[np.int8], density: Array, valid: NDArray[np.bool_], generation: NDArray[Any] | None = None
+) -> Array:
     """Return what each point ``(n,)`` adds to the volume if it is valid: 0 for points of unknown density.
 
     Parameters and method as `estimate_volume`; the volume is the sum over the valid points. Among these, the values are
@@ -208,7 +226,7 @@ def importance(origin: NDArray[np.int8], density: Array, valid: NDArray[np.bool_
     weight = np.zeros(len(density))
     if n_mixed:
         root = np.sqrt(np.arange(1.0, n_mixed + 1))
-        root *= _shares(valid[mixed] / density[mixed], root, n_plain) / root.sum()
+        root *= _shares(valid[mixed] / density[mixed], root, _of(generation, mixed), n_plain) / root.sum()
         weight[mixed] = root / density[mixed]
         weight[plain] = (1.0 - float(root.sum())) / max(n_plain, 1)
     else:
@@ -221,7 +239,7 @@ def unbiased(origin: NDArray[np.int8], density: Array) -> NDArray[np.bool_]:
     return np.isin(origin, UNBIASED) & np.isfinite(density) & (density > 0)
 
 
-def _shares(values: Array, weight: Array, n_plain: int) -> Array:
+def _shares(values: Array, weight: Array, refit: NDArray[Any] | None, n_plain: int) -> Array:
     """Return for each of the mixed `values` the share that the mixed mean gets in the estimate, judged by the others.
 
     A share that follows from the very points it applies to is small when they hold a rare large value, and large when
@@ -238,22 +256,36 @@ def _shares(values: Array, weight: Array, n_plain: int) -> Array:
         part = weight[other] / weight[other].sum()
         plain_variance = _binomial_error(float(part @ values[other]), n_plain) ** 2
         # Both halves together are twice as precise.
-        shares[here] = plain_variance / (plain_variance + _variance(values[other], part) / 2)
+        shares[here] = plain_variance / (plain_variance + _variance(values[other], part, _of(refit, other)) / 2)
     return shares
 
 
-def _variance(values: Array, weight: Array) -> float:
-    """Return the variance of ``weight @ values``: that of independent values, or of successive blocks if it is more."""
+def _of(refit: NDArray[Any] | None, rows: NDArray[Any]) -> NDArray[Any] | None:
+    return None if refit is None else refit[rows]
+
+
+def _variance(values: Array, weight: Array, refit: NDArray[Any] | None) -> float:
+    """Return the variance of ``weight @ values``, by the scatter of what the values of each refit say."""
     if not len(values) or not weight.any():
         return 0.0
-    blocks = min(BLOCKS, len(values))
-    starts = np.linspace(0, len(values), blocks + 1).astype(np.int64)[:-1]
-    total, share = np.add.reduceat(weight * values, starts), np.add.reduceat(weight, starts)
+    successive = np.arange(len(values)) * BLOCKS // len(values)
+    part = np.unique(successive if refit is None else refit, return_inverse=True)[1]
+    total, share = np.bincount(part, weight * values), np.bincount(part, weight)
     mean = total.sum() / share.sum()
-    scatter = max(_scatter(total - share * mean, share), _scatter(weight * (values - mean), weight))
+    scatter = _scatter(total - share * mean, share)
+    if refit is None or len(total) < FEWEST_REFITS:
+        scatter = max(scatter, _scatter(weight * (values - mean), weight))
     # As for a binomial share, the error is that with one more success, here of the largest value seen. The scatter of
     # few and uneven values is small exactly when large ones are missing, and the sum is then too small as well.
     return scatter + float(np.max(weight * values)) ** 2
+
+
+def _effective(weight: Array, refit: NDArray[Any] | None) -> float:
+    """Return the number of equally weighted refits that would say as much as the weights of valid points do."""
+    if refit is None or not len(weight):
+        return math.inf
+    total = np.bincount(np.unique(refit, return_inverse=True)[1], weight)
+    return float(total.sum() ** 2 / (total**2).sum())
 
 
 def _rising(values: Array) -> bool:
@@ -267,7 +299,7 @@ def _rising(values: Array) -> bool:
     return bool(late.mean() - early.mean() > AGREE * math.hypot(*errors))
 
 
-def _scatter(off: Array, share: Array) -> float:
+def _scatter(off: Array, share: NDArray[Any]) -> float:
     """Return the variance of a sum of independent parts that are so far off their means, with `share` of the weight."""
     return float((off**2).sum()) / max(1.0 - float(np.sum((share / share.sum()) ** 2)), 0.5)
 

@@ -48,6 +48,7 @@ def as_rows(table: pa.Table, schema: Schema) -> Rows:
         origin=codes(table, "origin", ORIGIN_CODES),
         density=column(table, "density"),
         score=column(table, "score"),
+        generation=column(table, "generation").astype(np.int32),
     )
 
 

@@ -77,6 +77,7 @@ def evaluate(problem: Problem, proposals: Proposals, first: int) -> Rows:
     return Rows(
         np.arange(first, first + n), proposals.u, status, values, judged.valid, judged.likelihood, judged.penalty,
         proposals.origin, proposals.density, proposals.score,
+        np.full(n, proposals.generation, dtype=np.int32),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def scan(name: str, seed: int, budget: int) -> Volume:
         if sum(map(len, parts)) >= budget:
             break
     seen = Rows.concatenate(parts)
-    return estimate_volume(seen.origin, seen.density, seen.valid)
+    return estimate_volume(seen.origin, seen.density, seen.valid, seen.generation)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -27,7 +27,7 @@ def rows(n: int, seed: int = 0) -> Rows:
     origin = np.where(rng.random(n) < 0.5, Origin.UNIFORM, Origin.POPULATION).astype(np.int8)
     return Rows(
         np.arange(n), u, np.zeros(n, np.int8), none[:, None], valid, none, none, origin,
-        np.where(origin == Origin.UNIFORM, 1.0, np.nan), none,
+        np.where(origin == Origin.UNIFORM, 1.0, np.nan), none, np.zeros(n, np.int32),
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_findings_do_not_depend_on_the_order_or_the_size_of_batches() -> None:
         assert survey.findings == NOTHING
         survey.look(always=False, least=1)
         assert survey.findings.coverage == estimate_coverage(table.u, table.origin, table.density, table.valid)
-        assert survey.findings.volume == estimate_volume(table.origin, table.density, table.valid)
+        assert survey.findings.volume == estimate_volume(table.origin, table.density, table.valid, table.generation)
     assert whole.findings.coverage.share > 0.97
     assert whole.findings.volume.value == pytest.approx(0.25, abs=0.05)
 

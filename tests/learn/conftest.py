@@ -36,6 +36,7 @@ def make_rows(u, values, target=WINDOW, first=0, origin=Origin.UNIFORM):
         np.full(n, origin, dtype=np.int8),
         np.ones(n),
         np.full(n, np.nan),
+        np.zeros(n, dtype=np.int32),
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from rayscan.learn.data import Origin
 from rayscan.learn.options import LearnOptions
 from rayscan.learn.surrogates import contest
-from rayscan.learn.surrogates.contest import PLAIN, POINTS, WAVES, Contest
+from rayscan.learn.surrogates.contest import PLAIN, POINTS, SURFACE, WAVES, Contest
 from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import Replay
@@ -57,9 +57,9 @@ def test_the_surrogate_that_was_right_about_unseen_points_drives(judged: Contest
     told = make_rows(new, smooth(new)[:, 0], origin=Origin.POPULATION)
     told.origin[:20] = Origin.UNIFORM
     judged.tell(told, smooth(new))
-    assert [len(errors) for errors in judged.errors] == [80, 80, 80]
-    for best in (WAVES, PLAIN):
-        judged.errors = [np.full((100, 1), 0.01 if k == best else 0.1) for k in range(3)]
+    assert [len(errors) for errors in judged.errors] == [80, 80, 80, 80]
+    for best in (WAVES, SURFACE, PLAIN):
+        judged.errors = [np.full((100, 1), 0.01 if k == best else 0.1) for k in range(4)]
         judged._judge()
         assert judged.driver == best
 
@@ -89,6 +89,8 @@ def test_a_state_of_an_earlier_version_learns_on(judged: Contest, rows: int) -> 
     """Widths that were saved as one row, or as none, are taken as they were."""
     state = judged.state_dict()
     state["guessed"] = state["guessed"][None][:rows]
+    del state["surface"]
+    state["errors"] = state["errors"][:SURFACE]
     loaded = Contest(Features(2), judged.ladder, judged.options, 0)
     loaded.load_state_dict(state)
     loaded._judge()

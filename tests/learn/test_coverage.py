@@ -46,6 +46,7 @@ def evaluate(
     return Rows(
         np.arange(first, first + n), proposals.u, failed, values, judged.valid, judged.likelihood, judged.penalty,
         proposals.origin, proposals.density, proposals.score,
+        np.full(n, proposals.generation, dtype=np.int32),
     )  # fmt: skip
 
 

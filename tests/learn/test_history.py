@@ -20,7 +20,7 @@ def rows_of(ids: np.ndarray) -> Rows:
     return Rows(
         point_id=ids.astype(np.int64), u=np.column_stack([noise, 1 - noise]), status=np.zeros(n, np.int8),
         observables=noise[:, None], valid=valid, likelihood=noise, penalty=penalty, origin=np.zeros(n, np.int8),
-        density=np.ones(n), score=np.full(n, np.nan),
+        density=np.ones(n), score=np.full(n, np.nan), generation=np.zeros(n, np.int32),
     )  # fmt: skip
 
 

@@ -167,6 +167,29 @@ def test_what_points_of_one_refit_share_is_in_the_error():
     assert shared.relative > 2 * alone.relative
 
 
+def test_what_batches_hold_in_fixed_shares_is_not_in_the_error():
+    """Of each batch, a fixed share are probes, nearly all valid: what scatters are the constants of refits.
+
+    Points that are taken for independent would have twice that error.
+    """
+    rng, refits, found = np.random.default_rng(4), 30, []
+    generation = np.repeat(np.arange(refits), 40)
+    probe = np.tile(np.arange(40) < 8, refits)
+    for _ in range(40):
+        constant = rng.lognormal(-0.02, 0.2, refits)[generation]
+        valid = probe & (rng.random(len(probe)) < 0.95)
+        density = np.where(valid, 0.8 + 0.2 * 950 / constant, 0.8)
+        origin = np.where(probe, Origin.PROBE, Origin.UNIFORM)
+        volumes = [estimate_volume(origin, density, valid, known) for known in (generation, None)]
+        if volumes[0].known:
+            found.append([volumes[0].value, *(volume.error for volume in volumes)])
+    value, error, independent = np.transpose(found)
+    assert len(found) >= 38
+    assert value.mean() == pytest.approx(1e-3, rel=0.03)
+    assert 0.7 < value.std(ddof=1) / np.median(error) < 1.4
+    assert np.median(independent) > 1.7 * np.median(error)
+
+
 def test_an_estimate_that_grows_as_more_is_learned_is_none():
     """Early probes that saw a third of what later ones see leave the volume unknown."""
     rng = np.random.default_rng(4)

@@ -21,7 +21,9 @@ WIDE = 0.25
 MOST, MOST_GPU = 12_000, 400_000
 """Particles that are moved at a time at most where many places are wanted, on a CPU and on a GPU."""
 SWEEPS, SWEEPS_EACH = 4, 8
-"""Sweeps after each step of the tempering: so many, and one more for so many parameters."""
+"""Sweeps from one place of a particle to the next: so many, and one more for so many parameters."""
+MIXING, MIXING_EACH = 3, 4
+"""Sweeps after each step of the tempering: so many, and one more for so many parameters of the largest block."""
 
 
 class Population:
@@ -77,8 +79,8 @@ class Population:
         """
         moves = self._moves(density, blocks, seed)
         u = self._prior(size or SIZE, moves.generator, seed)
-        self.probes = temper(Level(Particles.at(u, density), 0.0, 0.0), WIDE, moves, self.sweeps)
-        self.level = temper(self.probes, 1.0, moves, self.sweeps)
+        self.probes = temper(Level(Particles.at(u, density), 0.0, 0.0), WIDE, moves, _mixing(blocks))
+        self.level = temper(self.probes, 1.0, moves, _mixing(blocks))
         self._order = np.empty(0, dtype=np.int64)
 
     def sharpen(self, density: Density, power: float, blocks: Blocks, seed: int) -> None:
@@ -87,7 +89,7 @@ class Population:
         moves, particles, before = self._moves(density, blocks, seed), self.level.particles, self.level.particles.log
         particles = Particles(particles.u, particles.answer, density.log(particles.answer))
         particles, _ = resampled(particles, particles.log - before, moves.generator)
-        self.level = temper(Level(particles, 1.0, 0.0), power, moves, self.sweeps)
+        self.level = temper(Level(particles, 1.0, 0.0), power, moves, _mixing(blocks))
 
     def place(self, u: Array, density: Density, power: float) -> None:
         """Put all particles on places ``(n, d)``, to move from there by a power of a density."""
@@ -155,6 +157,14 @@ class Population:
         for name in ("probes", "level"):
             saved = state[name]
             setattr(self, name, _unpacked(saved, self.device) if saved else None)
+
+
+def _mixing(blocks: Blocks) -> int:
+    """Return after how many sweeps particles have parted from what they were copied from.
+
+    A random walk forgets the slower, the more parameters there are that only move well together.
+    """
+    return MIXING + int(blocks.axes.sum(1).max()) // MIXING_EACH
 
 
 def _packed(level: Level | None) -> dict[str, Any] | None:

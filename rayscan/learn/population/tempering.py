@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rayscan.learn.population.moves import Moves, Particles
 
-ALIVE = 0.5
+ALIVE = 0.7
 """The effective share of the particles that each step keeps."""
 MOST_STEPS = 200
 

@@ -16,13 +16,14 @@ from rayscan.learn.surrogates.features import Features
 from rayscan.learn.surrogates.interpolator import Interpolator
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.replay import BATCH, Replay
+from rayscan.learn.surrogates.response_surface import ResponseSurface
 
 if TYPE_CHECKING:
     from rayscan.learn.options import LearnOptions
     from rayscan.learn.surrogates.learner import Learner
 
-PLAIN, WAVES, POINTS = range(3)
-"""Two networks, without and with plane waves as inputs, and an interpolation."""
+PLAIN, WAVES, POINTS, SURFACE = range(4)
+"""Two networks, without and with plane waves as inputs, an interpolation, and a quadratic surface."""
 STEPS, LOSER_STEPS, FIRST_STEPS = 300, 60, 300
 CLEAR = 1.5
 """A surrogate that errs so many times more than the best is behind."""
@@ -53,7 +54,7 @@ class Contest:
     Attributes
     ----------
     driver : ndarray of int, shape (outputs,)
-        `PLAIN`, `WAVES` or `POINTS`, for each observable.
+        `PLAIN`, `WAVES`, `POINTS` or `SURFACE`, for each observable.
     width : ndarray, shape (q,)
         What the predictions are off by, as a standard deviation.
     errors : list of ndarray, shape (n, q)
@@ -65,9 +66,10 @@ class Contest:
         self.device = pick_device(options)
         self.networks: list[Learner] = []
         self.points = Interpolator(features, ladder.outputs)
+        self.surface = ResponseSurface(features.d, ladder.outputs)
         self.driver = np.full(ladder.outputs, POINTS)
         self.width: Array = np.full(len(ladder.goal), NEUTRAL)
-        self.errors = [np.empty((0, len(ladder.goal))) for _ in (PLAIN, WAVES, POINTS)]
+        self.errors = [np.empty((0, len(ladder.goal))) for _ in (PLAIN, WAVES, POINTS, SURFACE)]
         self._guessed: Array = np.full(len(ladder.goal), NEUTRAL)
         self.failures = False
         self._validity = PLAIN
@@ -127,19 +129,21 @@ class Contest:
     def _error(self, k: int, u: Array, truth: Array) -> Array:
         """Return the errors ``(n, q)`` of a surrogate as it is now; `UNKNOWN` where it has learned nothing."""
         at = torch.from_numpy(u).to(self.device)
-        if k != POINTS:
+        if k in (PLAIN, WAVES):
             t = self.networks[k].answer(at)[:, :-1]
         else:
             t = torch.full((len(u), self.ladder.outputs), UNKNOWN, dtype=torch.float64, device=at.device)
-            learned = np.flatnonzero(self.points.trained_on).tolist()
+            one = self.points if k == POINTS else self.surface
+            learned = np.flatnonzero(one.trained_on).tolist()
             if learned:
-                t[:, learned] = self.points.predict(at, learned)
+                t[:, learned] = one.predict(at, learned)
         return np.abs(self.ladder.predicted(t).cpu().numpy() - self.ladder.scaled(truth))
 
     def rescale(self, factor: Array) -> None:
         """Take over a new scale of the quantities, old over new ``(q,)``."""
         self.errors, self._guessed = [error * factor for error in self.errors], self._guessed * factor
         self.points.rescale(factor[: self.ladder.outputs])
+        self.surface.rescale(factor[: self.ladder.outputs])
         self._hear_on_validity()
 
     def train(self, replay: Replay, rng: np.random.Generator) -> None:
@@ -162,6 +166,8 @@ class Contest:
             near = replay.near(int(counts.max()))
             guessed = self.points.train(u, t, near, again, counts, rng)[replay.near()]
             self._guess(guessed, again)
+        again = np.flatnonzero(~behind[SURFACE] | (len(u) >= MORE * self.surface.trained_on))
+        self.surface.train(u, t, replay.near(), again, rng)
         self._judge()
 
     def _guess(self, guessed: Array, which: NDArray[np.int64]) -> None:
@@ -197,6 +203,9 @@ class Contest:
                 own.append(outputs)
             if own:
                 answer[:, own] = self.networks[k].answer(u)[:, own].to(u.dtype)
+        own = np.flatnonzero(self.driver == SURFACE).tolist()
+        if own:
+            answer[:, own] = self.surface.predict(u, own)
         for j in np.flatnonzero(self.driver == POINTS).tolist():
             if before is None or moved is None:
                 answer[:, j] = self.points.predict(u, [j])[:, 0]
@@ -220,7 +229,7 @@ class Contest:
         return Blocks.of_slopes(torch.stack(slopes))
 
     def _sizes(self) -> Array:
-        """Return how much each surrogate errs in each observable ``(3, outputs)``; infinite where that is unknown."""
+        """Return how much each surrogate errs in each observable ``(4, outputs)``; infinite where that is unknown."""
         outputs = self.ladder.outputs
         sizes = np.full((len(self.errors), outputs), np.inf)
         for k, error in enumerate(self.errors):
@@ -228,6 +237,7 @@ class Contest:
                 # Medians forget what happens far from the target.
                 sizes[k] = np.median(error[:, :outputs], axis=0)
         sizes[POINTS, self.points.trained_on == 0] = np.inf
+        sizes[SURFACE, self.surface.trained_on == 0] = np.inf
         return sizes
 
     def _behind(self) -> NDArray[np.bool_]:
@@ -264,6 +274,7 @@ class Contest:
         return {
             "networks": [network.state_dict() for network in self.networks],
             "points": self.points.state_dict(),
+            "surface": self.surface.state_dict(),
             "errors": self.errors,
             "guessed": self._guessed,
             "recent": [self._u, self._truth],
@@ -283,6 +294,11 @@ class Contest:
             network.load_state_dict(saved)
         self.points.load_state_dict(state["points"])
         self.errors = [np.array(error) for error in state["errors"]]
+        if "surface" in state:
+            self.surface.load_state_dict(state["surface"])
+        else:
+            # Saved by a version that had none: it has not been right about anything yet.
+            self.errors.append(np.full_like(self.errors[POINTS], UNKNOWN))
         # Earlier versions saved one row, or none where nothing had been interpolated.
         guessed = np.array(state["guessed"]).ravel()
         if len(guessed):

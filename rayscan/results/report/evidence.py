@@ -84,7 +84,10 @@ class Evidence:
         d = self.table.schema.field("u").type.list_size
         origin, density = codes(self.table, "origin", ORIGIN_CODES), column(self.table, "density")
         surrogate = Surrogate.of(self.run) if self.run else None
-        return diagnose(unit_points(self.table, d), origin, density, self.valid, surrogate, weighted=self.population)
+        return diagnose(
+            unit_points(self.table, d), origin, density, self.valid, surrogate, weighted=self.population,
+            generation=column(self.table, "generation"),
+        )  # fmt: skip
 
     @cached_property
     def population(self) -> Population:
