@@ -116,7 +116,10 @@ class ScanResult:
         """Return how the scan went, what it covers, and whether it still finds new territory; print it to read it."""
         from rayscan.results.diagnostics import diagnose
 
-        return diagnose(**self._rows, surrogate=self._surrogate, generation=self._generation)
+        rows = self._rows
+        return diagnose(
+            rows["u"], rows["origin"], rows["density"], rows["valid"], self._surrogate, generation=self._generation
+        )
 
     @property
     def surrogate(self) -> Surrogate:
