@@ -17,12 +17,15 @@ from rayscan.engine.freight import Cargo, Freight
 from rayscan.engine.node_report import NodeReport, clock_complaint, fingerprint, inspect_here
 from rayscan.engine.roster import Node
 from rayscan.errors import RayscanError
+from rayscan.sandbox.shelf import clear_shelves
 from rayscan.tools.base import Tool
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the list of nodes."""
 AGAIN_AFTER = 60.0
 """Seconds after which a node that failed is tried again."""
+TIDY_SECONDS = 3.0
+"""Seconds for which a node waits for evaluators that are about to end."""
 PATIENCE = 60.0
 """Seconds that a node may take for its check; the first process on a slow file system takes a while."""
 
@@ -90,6 +93,7 @@ class NodeWatch:
         careful: bool = False,
     ) -> None:
         self._tool, self._packed = tool, ray.put(Freight(tool, cargo))
+        self._shipped = cargo is not None
         self._patience = PATIENCE + (cargo.seconds if cargo is not None else 0.0)
         self._parameters, self._scratch = parameters, scratch
         self._driver_cpus, self._careful = driver_cpus, careful
@@ -136,6 +140,16 @@ class NodeWatch:
         """End the inspections that are under way."""
         for one in list(self._visits):
             self._leave(one)
+
+    def tidy(self) -> None:
+        """Have what the tool brought along removed from every node, when its evaluators have been ended."""
+        if not self._shipped:
+            return
+        task: Any = ray.remote(num_cpus=0, max_retries=0)(clear_shelves)
+        there = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in self._nodes.values()]
+        with contextlib.suppress(RayError):
+            tasks = [task.options(scheduling_strategy=one).remote(self._scratch, TIDY_SECONDS) for one in there]
+            ray.wait(tasks, num_returns=len(tasks), timeout=2 * TIDY_SECONDS)
 
     def _list_nodes(self) -> None:
         there: dict[str, Node] = {}

@@ -372,3 +372,4 @@ class RayPool:
                 ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
         for seat in self._crew.seats:
             seat.vacate()
+        self._crew.watch.tidy()

@@ -118,6 +118,25 @@ class Shelf:
         self.close()
 
 
+def clear_shelves(scratch: Path | str | None, patience: float) -> None:
+    """Remove what nobody uses any more, waiting a while for users that are about to end.
+
+    Parameters
+    ----------
+    scratch : Path, str or None
+        As for `Shelf`.
+    patience : float
+        Seconds.
+    """
+    folder = (Path(scratch).expanduser().absolute() if scratch is not None else _disk()) / f"rayscan-{os.getuid()}"
+    end = time.monotonic() + patience
+    while (folder / FOLDER).is_dir():
+        sweep(scratch, FOLDER)
+        if time.monotonic() > end:
+            return
+        time.sleep(_PAUSE)
+
+
 def _disk() -> Path:
     disk = Path(tempfile.gettempdir())
     return MEMORY if os.statvfs(disk).f_flag & os.ST_NOEXEC and MEMORY.is_dir() else disk

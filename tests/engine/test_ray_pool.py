@@ -211,6 +211,8 @@ def test_a_shipped_program_runs_from_its_copy(ray_session: Any, tmp_path: Path) 
     try:
         pool.submit(points(range(4)))
         found = gather(pool, 4)
+        # Those who have work when the pool closes are killed, and cannot tidy up themselves.
+        pool.submit(points(range(4, 400)))
     finally:
         pool.close()
     assert [found[i][:2] for i in range(4)] == [(Status.OK, 40.0 + i) for i in range(4)]
