@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from rayscan.results.saturation import estimate_coverage, reach
 from rayscan.results.volume import estimate_volume
 from tests.benchmarks.labels_only import labelled
 from tests.benchmarks.loop import rounds
+from tests.benchmarks.many import MANY
 from tests.benchmarks.problem import Problem, one_island, rejection
 from tests.benchmarks.problems import PROBLEMS
 
@@ -154,6 +156,48 @@ def population(scan: Followed) -> Figure:
     return figure
 
 
+def arms() -> Figure:
+    """Draw how many of the arms of a region in 20 dimensions have a point, and how evenly, against evaluations."""
+    problem = MANY["arms20"]()
+    scan = Followed(problem, 14)
+    of, at = problem.island(scan.rows.u[scan.rows.valid]), np.flatnonzero(scan.rows.valid)
+    count = (np.arange(problem.islands) == of[:, None]).cumsum(axis=0)
+    figure, (left, right) = _panels(1, 2, (8.2, 3.2))
+    left.step(at + 1, (count > 0).sum(axis=1), where="post", color=BLUE, lw=2)
+    left.axhline(problem.islands, color=GREEN, lw=1.5)
+    left.set(xlabel="evaluations", ylabel="arms with a point", ylim=(0, None), xlim=(250, 1000))
+    some = count.sum(axis=1) >= problem.islands
+    share = count[some].max(axis=1) / count[some].sum(axis=1)
+    right.plot(at[some] + 1, share, color=BLUE, lw=2, label="largest of the arms")
+    right.axhline(1 / problem.islands, color=GREEN, lw=1.5, label="all alike")
+    right.set(xlabel="evaluations", ylabel="share of the valid points", ylim=(0, None))
+    right.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def pulls(path: Path) -> Figure:
+    """Draw how volumes of many scans deviate from the truth, in units of their errors."""
+    found = json.loads(path.read_text())
+    names = list(dict.fromkeys(one["problem"] for one in found))
+    figure, (left, right) = _panels(1, 2, (8.2, 3.2))
+    known = [one for one in found if one["error"] is not None]
+    deviation = [(one["value"] - one["fraction"]) / one["error"] for one in known]
+    edges = np.linspace(-4, 4, 17)
+    left.hist(deviation, edges, color=SKY, edgecolor="white", label=f"{len(known)} of {len(found)} scans")
+    x = np.linspace(-4, 4, 201)
+    left.plot(x, len(known) * 0.5 * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi), color=DARK, lw=1.5, label="normal")
+    left.set(xlabel="(estimate - truth) / error", ylabel="scans")
+    left.legend(frameon=False, fontsize=8)
+    for k, name in enumerate(names):
+        of = [one for one in known if one["problem"] == name]
+        ratio, error = (np.array([one[key] / one["fraction"] for one in of]) for key in ("value", "error"))
+        right.errorbar(k + np.linspace(-0.3, 0.3, len(of)), ratio, error, fmt=".", color=BLUE, ms=4, lw=1)
+    right.axhline(1, color=GREEN, lw=1.5)
+    right.set_xticks(range(len(names)), names, rotation=30)
+    right.set(ylabel="estimate / truth", ylim=(0.4, 1.8))
+    return figure
+
+
 def hops() -> Figure:
     """Draw jumps from the known islands to others."""
     problem = eggbox()
@@ -268,7 +312,8 @@ def volume(flat: Followed, scan: Followed) -> Figure:
     )
     left.legend(fontsize=8, loc="upper right", framealpha=0.9)
     at = np.unique(np.geomspace(300, len(scan.rows), 40).astype(int))
-    seen = [estimate_volume(scan.rows.origin[:n], scan.rows.density[:n], scan.rows.valid[:n]) for n in at]
+    known_by = ("origin", "density", "valid", "generation")
+    seen = [estimate_volume(*(getattr(scan.rows, name)[:n] for name in known_by)) for n in at]
     value, error = (np.array([getattr(one, name) for one in seen]) for name in ("value", "error"))
     right.fill_between(at, value - error, value + error, color=SKY, alpha=0.5, lw=0, label="estimate ± its error")
     right.plot(at, value, color=BLUE, lw=1.8)
@@ -351,9 +396,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help="some of: ladder tempering population second_look hops alike climbs surrogates volume saturation",
+        help="some of: ladder population arms second_look hops alike climbs surrogates volume pulls saturation",
     )
-    wanted = parser.parse_args(argv).names
+    parser.add_argument("--pulls", type=Path, help="what tests.benchmarks.volume_pulls --json wrote")
+    options = parser.parse_args(argv)
+    wanted = options.names
     started = time.monotonic()
     made: dict[str, Followed] = {}
 
@@ -367,6 +414,7 @@ def main(argv: list[str] | None = None) -> None:
     figures: dict[str, Callable[[], Figure]] = {
         "ladder": ladder,
         "population": lambda: population(scan("band")),
+        "arms": arms,
         "second_look": lambda: second_look(scan("mhiggs5")),
         "hops": hops,
         "alike": alike,
@@ -375,6 +423,8 @@ def main(argv: list[str] | None = None) -> None:
         "volume": lambda: volume(scan("band"), scan("cos3")),
         "saturation": lambda: saturation(scan("cos3")),
     }
+    if options.pulls is not None:
+        figures["pulls"] = lambda: pulls(options.pulls)
     WHERE.mkdir(exist_ok=True)
     for name, draw in figures.items():
         if not wanted or name in wanted:

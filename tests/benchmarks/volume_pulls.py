@@ -9,12 +9,15 @@ points make skewed estimates.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import multiprocessing
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,15 +58,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--budget", type=int)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="file for the volumes, for docs.figures")
     options = parser.parse_args(argv)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     bad = 0
+    found: list[dict[str, Any]] = []
     print("problem      d  known of  pull mean         width  estimate/truth  claimed error")
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for name in options.problems or ["cos3", "mhiggs5", "shell7", "ridge10", "arms20", "arms40", "ball60"]:
             problem = ALL[name]()
             budget = options.budget or BUDGETS.get(name, USUAL)
             every = list(pool.map(scan, [name] * options.seeds, range(options.seeds), [budget] * options.seeds))
+            found += [
+                {
+                    "problem": name, "seed": seed, "fraction": problem.fraction, "value": volume.value,
+                    "error": volume.error if volume.known else None,
+                }
+                for seed, volume in enumerate(every)
+            ]  # fmt: skip
+            if options.json is not None:
+                options.json.write_text(json.dumps(found, indent=1))
             known = [volume for volume in every if volume.known]
             if len(known) < 3:
                 print(f"{name:10s} {problem.d:3d} {len(known):4d} of {len(every)}  too few to judge", flush=True)
