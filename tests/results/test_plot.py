@@ -61,7 +61,8 @@ def test_few_valid_points_are_drawn_one_by_one(count):
     """Fewer points than columns are no error: each is in the picture."""
     valid = np.arange(300) < count
     figure = Plots(scan(300, valid), constrained=["mh"]).corner()
-    assert len(figure.axes[4].lines[0].get_xdata()) == count
+    (below,) = [axes for axes in figure.axes if axes.get_ylabel() == "log$_{10}$ mA / GeV"]
+    assert len(below.lines[0].get_xdata()) == count
     assert figure.get_suptitle().startswith(f"{count} valid point{'s' if count > 1 else ''} of 300 evaluations")
     assert ("too few for densities" in figure.get_suptitle()) is (count <= 4)
 

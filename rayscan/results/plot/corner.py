@@ -9,7 +9,6 @@ import corner as corner_package
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from rayscan.results.plot.columns import Array, Columns
 from rayscan.results.plot.style import DARK, DENSE, MAX_DRAWN, VALID, canvas, count, empty, some_of, thinned
@@ -50,78 +49,67 @@ def _draw(
     dense = n >= DENSE
     # Contours of bins with two points in each would follow the dice, not the density.
     bins = int(np.clip(np.sqrt(n / 8), 6, 40)) if contours else 40 if dense else 15
-    if n > k:
+    lines = {
+        "bins": bins, "color": VALID, "plot_contours": contours and n > 50, "plot_density": False, "levels": SIGMAS,
+        "smooth": 1.0 if contours else None, "no_fill_contours": True,
+        "contour_kwargs": {"colors": DARK, "linewidths": 1.0},
+        "data_kwargs": {"alpha": float(np.clip(1500 / n, 0.06, 0.8)), "ms": 2.4 if dense else 4.5, "mew": 0},
+    }  # fmt: skip
+    if k < n and k <= MANY:
         corner_package.corner(
-            points, fig=figure, labels=axis_labels, range=ranges, bins=bins, color=VALID,
-            plot_contours=contours and n > 50, plot_density=False, plot_datapoints=True, levels=SIGMAS,
-            smooth=1.0 if contours else None, no_fill_contours=True,
-            contour_kwargs={"colors": DARK, "linewidths": 1.0},
-            labelpad=-0.04, max_n_ticks=3 if k > MANY else 4, label_kwargs={"fontsize": 13},
-            hist_kwargs={"histtype": "stepfilled", "alpha": 0.75, "lw": 0},
-            data_kwargs={"alpha": float(np.clip(1500 / n, 0.06, 0.8)), "ms": 2.4 if dense else 4.5, "mew": 0},
+            points, fig=figure, labels=axis_labels, range=ranges, labelpad=-0.04, max_n_ticks=4,
+            label_kwargs={"fontsize": 13}, hist_kwargs={"histtype": "stepfilled", "alpha": 0.75, "lw": 0}, **lines,
         )  # fmt: skip
-        grid = np.array(figure.axes).reshape(k, k)
     else:
-        # corner refuses fewer points than columns; a scan that has just begun has them.
-        grid = figure.subplots(k, k, squeeze=False)
-        figure.subplots_adjust(left=0.13, right=0.97, bottom=0.12, top=0.94, wspace=0.06, hspace=0.06)
-        _draw_few(grid, points, axis_labels, ranges)
-    if k > MANY:
-        _label_many(figure, grid)
-    for axes in grid.ravel():
+        _triangle(figure, points, axis_labels, ranges, lines)
+    for axes in figure.axes:
         for line in axes.lines:
             line.set_rasterized(True)
         axes.tick_params(labelsize=9, length=3, direction="in")
 
 
-def _label_many(figure: Any, grid: NDArray[Any]) -> None:
-    """Give room to the labels of many small panels, beside which those of a few would run into each other."""
-    k, (width, height) = len(grid), figure.get_size_inches()
-    figure.subplots_adjust(
-        left=MARGIN / width,
-        right=1 - 0.2 / width,
-        bottom=MARGIN / height,
-        top=1 - 0.2 / height,
-        wspace=0.06,
-        hspace=0.06,
-    )
+def _triangle(
+    figure: Any, points: Array, axis_labels: list[str], ranges: list[tuple[float, float]], lines: dict[str, Any]
+) -> None:
+    """Draw what `corner.corner` would, but also fewer points than columns, and many columns in half the time.
+
+    It makes panels above the diagonal, too, only to hide them.
+    """
+    n, k = points.shape
+    few, (width, height) = n <= k, figure.get_size_inches()
+    places = figure.add_gridspec(
+        k, k, left=MARGIN / width, right=1 - 0.2 / width, bottom=MARGIN / height,
+        top=1 - (0.2 if k > MANY else 0.6) / height, wspace=0.06, hspace=0.06,
+    )  # fmt: skip
     panel = (width - MARGIN - 0.2) / (k + 0.06 * (k - 1))
-    # In inches, the labels of 20 characters' width at this size are as long as a panel.
-    size = float(np.clip(panel * 7.5, 8, 13))
-    away = -0.72 * MARGIN / panel
-    for axes in grid[-1]:
-        axes.xaxis.label.set_fontsize(size)
-        axes.xaxis.set_label_coords(0.5, away)
-    for axes in grid[1:, 0]:
-        axes.yaxis.label.set_fontsize(size)
-        axes.yaxis.set_label_coords(away, 0.5)
-
-
-def _draw_few(grid: NDArray[Any], points: Array, axis_labels: list[str], ranges: list[tuple[float, float]]) -> None:
-    k = len(axis_labels)
-    for row in range(k):
-        for col in range(k):
-            axes: Axes = grid[row, col]
-            if col > row:
-                axes.set_axis_off()
-                continue
-            if row == col:
-                axes.plot(points[:, col], np.zeros(len(points)), "|", color=VALID, ms=18, mew=2)
+    # In points, labels of 15 characters are then as long as a panel is wide.
+    size, away = float(np.clip(panel * 7.5, 8, 13)), -0.72 * MARGIN / panel
+    for row, col in zip(*np.tril_indices(k), strict=True):
+        axes: Axes = figure.add_subplot(places[row, col])
+        bottom, left = row == k - 1, col == 0 and row > 0
+        axes.set_xlim(ranges[col])
+        axes.xaxis.set_major_locator(MaxNLocator(3, prune="both"))
+        axes.yaxis.set_major_locator(MaxNLocator(3, prune="both"))
+        axes.tick_params(rotation=45, labelbottom=bottom, labelleft=left)
+        if row == col:
+            axes.set_yticks([])
+            if few:
+                axes.plot(points[:, col], np.zeros(n), "|", color=VALID, ms=18, mew=2)
                 axes.set_ylim(-1, 1)
             else:
-                axes.plot(points[:, col], points[:, row], "o", color=VALID, ms=5)
-                axes.set_ylim(ranges[row])
-            axes.set_xlim(ranges[col])
-            axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
-            axes.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
-            axes.tick_params(rotation=45)
-            if row == k - 1:
-                axes.set_xlabel(axis_labels[col], fontsize=12)
+                edges = np.linspace(*ranges[col], lines["bins"] + 1)
+                axes.hist(points[:, col], edges.tolist(), histtype="stepfilled", color=VALID, alpha=0.75, lw=0)
+        else:
+            if lines["plot_contours"] and not few:
+                spans = [ranges[col], ranges[row]]
+                corner_package.hist2d(points[:, col], points[:, row], ax=axes, range=spans, **lines)
             else:
-                axes.set_xticklabels([])
-            if col == 0 and row > 0:
-                axes.set_ylabel(axis_labels[row], fontsize=12)
-            else:
-                axes.set_yticklabels([])
-            if row == col:
-                axes.set_yticks([])
+                look = {"ms": 5} if few else lines["data_kwargs"]
+                axes.plot(points[:, col], points[:, row], "o", color=VALID, **look)
+            axes.set_ylim(ranges[row])
+        if bottom:
+            axes.set_xlabel(axis_labels[col], fontsize=size)
+            axes.xaxis.set_label_coords(0.5, away)
+        if left:
+            axes.set_ylabel(axis_labels[row], fontsize=size)
+            axes.yaxis.set_label_coords(away, 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from rayscan.results.plot.columns import Array, Columns
@@ -40,6 +40,9 @@ def progress(of: Columns, figure: Any = None) -> Any:
     lower.set(xlabel="evaluations", ylim=(0, 1.03), xlim=(0, n))
     lower.set_ylabel(f"acceptance\n(last {window:,})")
     lower.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    for axis in (upper.yaxis, lower.xaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axis.set_major_locator(MaxNLocator(6, integer=True))
     for axes in (upper, lower):
         tidy(axes)
     return figure

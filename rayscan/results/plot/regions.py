@@ -14,6 +14,8 @@ from rayscan.results.weights import Population
 from rayscan.store.arrays import labels
 
 BINS = 20
+NARROW = 2
+"""Panels up to which two entries of a legend do not fit side by side."""
 FEWEST = 20
 
 
@@ -71,7 +73,7 @@ def evenness(of: Columns, weighted: Population, columns: Sequence[str] | None = 
         tidy(axes)
         axes.set_yticks([])
         few_ticks(axes)
-    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=10, ncols=2,
+    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=10, ncols=1 if len(grid) <= NARROW else 2,
                   loc="outside upper right")  # fmt: skip
     return figure
 
