@@ -73,7 +73,8 @@ def evenness(of: Columns, weighted: Population, columns: Sequence[str] | None = 
         tidy(axes)
         axes.set_yticks([])
         few_ticks(axes)
-    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=10, ncols=1 if len(grid) <= NARROW else 2,
+    side_by_side = 1 if len(grid) <= NARROW else 2
+    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=10, ncols=side_by_side,
                   loc="outside upper right")  # fmt: skip
     return figure
 
