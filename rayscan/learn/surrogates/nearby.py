@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,11 @@ class Nearby:
 
     def predict(self, u: Array) -> tuple[Array, Array]:
         """Return means and standard deviations ``(n, m)`` at places ``(n, d)``."""
-        answer = np.empty((2, len(u), self.values.shape[1]))
-        for start in range(0, len(u), BLOCK):
-            answer[:, start : start + BLOCK] = self._block(u[start : start + BLOCK])
-        return answer[0], answer[1]
+        blocks = [u[start : start + BLOCK] for start in range(0, len(u), BLOCK)] or [u]
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            answers = list(threads.map(self._block, blocks))
+        mean, deviation = (np.concatenate(part) for part in zip(*answers, strict=True))
+        return mean, deviation
 
     def _block(self, u: Array) -> tuple[Array, Array]:
         at = self._inputs(u)
