@@ -1,6 +1,7 @@
 """DLScanner's ``sampler`` with the same arguments and attributes, on rayscan.
 
-Replace ``from DLScanner.gen_scanner import sampler`` by ``from rayscan.compat.dlscanner import sampler``.
+Replace ``from DLScanner.gen_scanner import sampler`` by ``from rayscan.compat.dlscanner import sampler``; its functions
+that draw a file of points are here, too.
 
 References
 ----------
@@ -19,11 +20,14 @@ import numpy as np
 from rayscan.compat.dlscanner_arguments import Array, check_limits, check_method, first_points, learning_options
 from rayscan.compat.dlscanner_function import BatchFunction
 from rayscan.compat.dlscanner_network import History, Model, losses
+from rayscan.compat.dlscanner_plots import plot_contour, plot_hist, plot_hist_all, plot_scatter
 from rayscan.errors import ConfigError
 from rayscan.problem.constraints import Above
 from rayscan.problem.space import Space
 from rayscan.problem.target import Target
 from rayscan.scan import Scan
+
+__all__ = ["plot_contour", "plot_hist", "plot_hist_all", "plot_scatter", "sampler"]
 
 if TYPE_CHECKING:
     from rayscan.learn.data import Rows

@@ -25,6 +25,7 @@ def histogram(
     *,
     bins: int | None = None,
     everything: bool = False,
+    density: bool = False,
     ax: Axes | None = None,
     figure: Any = None,
 ) -> Any:
@@ -33,8 +34,8 @@ def histogram(
     if not of.valid.any() and not everything:
         return empty(f"no valid point among {len(of.valid):,} evaluations yet", figure)
     figure, axes = single((6.0, 4.2), ax, figure)
-    _bars(axes, of, x, bins, everything=everything)
-    axes.set_ylabel("points")
+    _bars(axes, of, x, bins, everything=everything, density=density)
+    axes.set_ylabel("density" if density else "points")
     axes.set_title(f"{count(int(of.valid.sum()), 'valid point')} of {len(of.valid):,}", fontsize=11, loc="right")
     if everything:
         axes.set_ylim(top=1.25 * axes.get_ylim()[1])
@@ -61,7 +62,9 @@ def histograms(
     return figure
 
 
-def _bars(axes: Axes, of: Columns, name: str, bins: int | None, *, everything: bool = False) -> None:
+def _bars(
+    axes: Axes, of: Columns, name: str, bins: int | None, *, everything: bool = False, density: bool = False
+) -> None:
     values = of.numbers(name)
     shown = values if everything else values[of.valid]
     shown = shown[np.isfinite(shown)]
@@ -73,8 +76,8 @@ def _bars(axes: Axes, of: Columns, name: str, bins: int | None, *, everything: b
             low, high = low - 0.5, high + 0.5
         edges = np.geomspace(low, high, bins + 1) if of.is_log(name) and low > 0 else np.linspace(low, high, bins + 1)
         if everything:
-            axes.hist(shown, edges.tolist(), color=INVALID, label="all")
-        axes.hist(values[of.valid], edges.tolist(), color=VALID, label="valid")
+            axes.hist(shown, edges.tolist(), color=INVALID, label="all", density=density)
+        axes.hist(values[of.valid], edges.tolist(), color=VALID, label="valid", density=density)
     axes.set_xlabel(of.label(name))
     of.scale(axes, name)
 

@@ -144,14 +144,18 @@ class Plots:
         *,
         bins: int | None = None,
         everything: bool = False,
+        density: bool = False,
         ax: Axes | None = None,
         figure: Any = None,
     ) -> Any:
         """Draw how the valid points spread in one column; with `everything`, before all points.
 
-        By default more points make more bins, from 6 to 40.
+        By default more points make more bins, from 6 to 40. With `density` the area is 1, else heights are numbers of
+        points.
         """
-        drawn = distribution.histogram(self._columns, x, bins=bins, everything=everything, ax=ax, figure=figure)
+        drawn = distribution.histogram(
+            self._columns, x, bins=bins, everything=everything, density=density, ax=ax, figure=figure
+        )
         return _saved(drawn, path)
 
     def histograms(
