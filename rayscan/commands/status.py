@@ -37,16 +37,13 @@ def stop(
     run: Run, *, wait: Annotated[float, typer.Option(help="Wait up to this many seconds for the end.")] = 0.0
 ) -> Exit:
     """Ask a running scan to finish the points under way, save and end."""
-    from rayscan.engine.recorder import STOP_FILE
-    from rayscan.store import RunDirectory, live_holder
+    from rayscan.store import RunDirectory, ask_to_stop, live_holder, refresh
 
-    directory = RunDirectory(run)
+    RunDirectory(run)
     if live_holder(run) is None:
         say(f"{run}: no scan is running there")
         return Exit.DONE
-    part = directory.path / f"{STOP_FILE}.part"
-    part.touch()
-    part.replace(directory.path / STOP_FILE)
+    ask_to_stop(run.expanduser())
     say(f"{run}: asked to stop")
     end = time.monotonic() + wait
     while wait and live_holder(run) is not None:
@@ -54,4 +51,5 @@ def stop(
             complain(f"{run} is still running after {wait:g} s; it ends when the points under way have")
             return Exit.FAILED
         time.sleep(0.2)
+        refresh(run.expanduser(), 3.0)
     return Exit.DONE

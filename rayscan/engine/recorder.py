@@ -17,11 +17,11 @@ from rayscan.learn.data import Proposals, Rows
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.progress import Progress, publish
 from rayscan.store import Store
+from rayscan.store.run_directory import STOP
 
 LEAST_PERIOD = 10.0
 """Seconds between checkpoints at least; more where one costs more than a twentieth of the time."""
 PUBLISH_PERIOD = 2.0
-STOP_FILE = "stop"
 RETRY_PERIOD, LAST_PATIENCE = 5.0, 10.0
 """Seconds until a disk that refused is tried again, and for which it is waited for when all else is done."""
 PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT})
@@ -86,7 +86,7 @@ class Recorder:
         self._last_replayed = max(self._index, default=-1)
         with contextlib.suppress(OSError):
             # Meant for a scan that has ended since.
-            (store.path / STOP_FILE).unlink()
+            (store.path / STOP).unlink()
 
     def _load(self, known: NDArray[np.int64]) -> dict[str, Any]:
         saved = self._store.load_checkpoint()
@@ -257,7 +257,7 @@ class Recorder:
         self._published_at, self._published_state = time.monotonic(), progress.state
         with contextlib.suppress(OSError):
             publish(self._store.path, progress)
-        request = self._store.path / STOP_FILE
+        request = self._store.path / STOP
         with contextlib.suppress(OSError):
             request.unlink()
             return True

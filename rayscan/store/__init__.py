@@ -6,7 +6,7 @@ from rayscan.store.arrays import as_rows
 from rayscan.store.fingerprint import compare, fingerprint
 from rayscan.store.journal import Issued
 from rayscan.store.lock import live_holder
-from rayscan.store.manifest import for_reading, place_of
+from rayscan.store.manifest import ask_to_stop, for_reading, place_of, refresh
 from rayscan.store.mirror import Mirror
 from rayscan.store.reader import read_table
 from rayscan.store.run_directory import RunDirectory, is_run
@@ -20,6 +20,7 @@ __all__ = [
     "Schema",
     "Store",
     "as_rows",
+    "ask_to_stop",
     "compare",
     "fingerprint",
     "for_reading",
@@ -27,4 +28,5 @@ __all__ = [
     "live_holder",
     "place_of",
     "read_table",
+    "refresh",
 ]

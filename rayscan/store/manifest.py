@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -17,8 +18,9 @@ from rayscan.plain_file import read_plain
 from rayscan.store.bucket import Bucket, is_uri
 from rayscan.store.checkpoint import LARGEST
 from rayscan.store.files import PART, write_atomically
+from rayscan.store.lock import NAME as LOCK
 from rayscan.store.lock import STALE, process_exists
-from rayscan.store.run_directory import CHECKPOINT, KEPT, RUN
+from rayscan.store.run_directory import CHECKPOINT, KEPT, RUN, STOP
 
 MANIFEST = "manifest.json"
 INDEX = ".fetched.json"
@@ -83,7 +85,51 @@ def read_copy(uri: str) -> Path:
     path = local_place(uri)
     path = path.with_name(f"{path.name}.read")
     fetch(bucket, path)
+    _note_holder(path, manifest)
     return path
+
+
+def refresh(path: Path, age: float) -> None:
+    """Bring a copy for reading up to date if it was fetched longer ago than that, in s; leave everything else alone.
+
+    Raises
+    ------
+    StoreError
+        As `read_copy`.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - (path / INDEX).stat().st_mtime > age:
+            read_copy(json.loads((path / INDEX).read_bytes())["uri"])
+
+
+def ask_to_stop(path: Path) -> None:
+    """Ask the scan of a run directory, or of one in an object store that is read here, to end.
+
+    Raises
+    ------
+    StoreError
+        The object store cannot be reached.
+    """
+    index = content_of(path / INDEX)
+    if index is not None:
+        Bucket(json.loads(index)["uri"]).write(STOP, b"")
+        return
+    part = path / f"{STOP}{PART}"
+    part.touch()
+    part.replace(path / STOP)
+
+
+def _note_holder(path: Path, manifest: dict[str, Any]) -> None:
+    """Have a copy for reading say who scans into the original, as `live_holder` looks for it."""
+    lock = path / LOCK
+    if not may_live(manifest):
+        lock.unlink(missing_ok=True)
+        return
+    holder = manifest["holder"]
+    # Another name than that of any machine: of this one it would be asked whether the copy is locked.
+    told = {**holder, "host": f"{holder.get('host')}, by way of an object store"}
+    write_atomically(lock, json.dumps(told).encode())
+    os.utime(lock, (manifest["time"], manifest["time"]))
 
 
 def read_manifest(bucket: Bucket) -> dict[str, Any] | None:
@@ -144,14 +190,14 @@ def fetch(bucket: Bucket, path: Path) -> Files:
 
 def _fetch_files(bucket: Bucket, path: Path, files: Files) -> None:
     index = content_of(path / INDEX)
-    known: Files = json.loads(index) if index else {}
+    known: Files = json.loads(index)["files"] if index else {}
     for folder in (KEPT, CHECKPOINT):
         (path / folder).mkdir(parents=True, exist_ok=True)
     (path / INDEX).unlink(missing_ok=True)
     missing = [name for name, entry in files.items() if known.get(name) != entry or not (path / name).is_file()]
 
     def fetch_one(name: str) -> None:
-        part = path / f"{name}{PART}"
+        part = path / f"{name}.{os.getpid()}{PART}"
         bucket.fetch(name, part)
         part.replace(path / name)
 
@@ -159,7 +205,7 @@ def _fetch_files(bucket: Bucket, path: Path, files: Files) -> None:
         list(streams.map(fetch_one, missing))
     for name in set(known) - set(files):
         (path / name).unlink(missing_ok=True)
-    write_atomically(path / INDEX, json.dumps(files).encode())
+    write_atomically(path / INDEX, json.dumps({"uri": bucket.uri, "files": files}).encode())
 
 
 def content_of(path: Path) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -24,7 +25,7 @@ from rayscan.store.checkpoint import CURRENT
 from rayscan.store.files import PART, write_atomically
 from rayscan.store.lock import STALE
 from rayscan.store.manifest import INDEX, MANIFEST, STREAMS, Files, content_of, fetch, may_live, read_manifest
-from rayscan.store.run_directory import CHECKPOINT, CONFIG, KEPT, LOG, RUN
+from rayscan.store.run_directory import CHECKPOINT, CONFIG, KEPT, LOG, RUN, STOP
 from rayscan.store.segments import CLOSED, OPEN, segments
 
 logger = logging.getLogger("rayscan")
@@ -195,12 +196,13 @@ class Mirror:
         with self._turn:
             start = time.monotonic()
             self._claim()
+            self._pass_on_stop(held=held)
             try:
                 files = self._files()
             except BaseException:
                 self._seen.clear()
                 raise
-            self._writeread_manifest(files, held=held)
+            self._write_manifest(files, held=held)
             before, self._shipped = self._shipped, files
             for name in before:
                 # Compacted; anything else that is gone from the copy is not ours to remove.
@@ -216,10 +218,18 @@ class Mirror:
         elif manifest["copy"] != self._copy and (self._owns or may_live(manifest)):
             raise self._locked(manifest.get("holder") or {})
         if not self._owns:
-            self._writeread_manifest(self._shipped, held=True)
+            self._write_manifest(self._shipped, held=True)
             self._owns = True
 
-    def _writeread_manifest(self, files: Files, *, held: bool) -> None:
+    def _pass_on_stop(self, *, held: bool) -> None:
+        """Take a request to stop out of the bucket; one that has come for an earlier scan is only taken out."""
+        with contextlib.suppress(FileNotFoundError):
+            self._bucket.read(STOP)
+            self._bucket.remove(STOP)
+            if held and self._thread is not None:
+                (self.local / STOP).touch()
+
+    def _write_manifest(self, files: Files, *, held: bool) -> None:
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()} if held else None
         told = {"rayscan": "manifest", "copy": self._copy, "holder": holder, "time": time.time(), "files": files}
         self._bucket.write(MANIFEST, json.dumps(told).encode())

@@ -26,6 +26,8 @@ from rayscan.store.lock import RunLock
 from rayscan.store.schema import FORMAT, Schema
 
 RUN, CONFIG, LOG, CHECKPOINT, KEPT = "run.json", "scan.toml", "log", "checkpoint", "kept"
+STOP = "stop"
+"""A file that asks the scan to end."""
 _LEFTOVERS = ("points-*", "issued-*", ".clock-*", f"{CHECKPOINT}/state*")
 _ENTRIES = {
     "description": dict, "details": dict, "fingerprint": str, "versions": dict, "created": str, "schema": dict,

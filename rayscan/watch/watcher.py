@@ -14,7 +14,7 @@ from rayscan.errors import StoreError
 from rayscan.plain_file import open_plain
 from rayscan.progress import Progress, clock, published
 from rayscan.results.failures import Failures
-from rayscan.store import RunDirectory, live_holder
+from rayscan.store import RunDirectory, live_holder, refresh
 from rayscan.store.arrays import column, labels
 from rayscan.store.files import disk_error
 from rayscan.store.follow import Follower
@@ -25,6 +25,8 @@ from rayscan.watch.marginals import Marginals
 from rayscan.watch.pending import Pending
 from rayscan.watch.view import Origin, View, goals
 
+FETCH_PERIOD = 5.0
+"""Seconds between two looks into an object store."""
 PERIOD, SHARE = 1.0, 0.05
 """Seconds between two looks at least, and the share of the time that looking may take beside a scan at work."""
 RECENT = 1000
@@ -85,6 +87,7 @@ class Watcher:
             self.rest = max(PERIOD, (time.monotonic() - start) / SHARE)
 
     def _look(self) -> View:
+        refresh(self._run.path, FETCH_PERIOD)
         live, news = live_holder(self._run.path) is not None, published(self._run.path)
         issued = self._issued.news()
         self._pending.issue(column(issued, "point_id"), labels(issued, "origin"), column(issued, "issued"))

@@ -16,6 +16,7 @@ import pytest
 
 import rayscan as rs
 from rayscan.errors import RunLockedError, StoreError
+from rayscan.store import ask_to_stop, live_holder, refresh
 from rayscan.store import mirror as mirror_module
 from rayscan.store.bucket import Bucket, is_uri
 from rayscan.store.manifest import MANIFEST, for_reading, local_place
@@ -133,11 +134,13 @@ rs.Scan(rs.Space(x=(-1, 1), y=(-1, 1)), rs.Function(r2, outputs=["r2"]), rs.Targ
             shipped = rs.open_run(bucket).table.num_rows
         except StoreError:
             continue
+    assert live_holder(for_reading(bucket)) is not None
     elsewhere(monkeypatch, tmp_path)
     with pytest.raises(RunLockedError, match="is scanning into it"):
         scan(bucket).run(evaluations=200, progress=None)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert live_holder(for_reading(bucket)) is None
     survived = rs.open_run(bucket).table.num_rows
     assert survived >= shipped >= 120
     going_on = scan(bucket)
@@ -186,6 +189,36 @@ def test_an_object_store_that_is_away_loses_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Bucket, "write", write)
     scan(uri).run(evaluations=120, progress=None)
     check(rs.open_run(uri).table, 120)
+
+
+def test_a_scan_is_asked_to_stop_and_watched_by_way_of_the_object_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine's request reaches the copy that is written to; a copy for reading follows what is shipped."""
+    monkeypatch.setenv("RAYSCAN_CACHE", str(tmp_path / "here"))
+    monkeypatch.setattr(mirror_module, "PERIOD", 0.05)
+    monkeypatch.setattr(mirror_module, "SHARE", 0.0)
+    uri = f"file://{tmp_path}/store/run"
+    scan(uri).run(evaluations=60, progress=None)
+    read = for_reading(uri)
+    assert rs.open_run(read).table.num_rows == 60
+    scan(uri).run(evaluations=80, progress=None)
+    refresh(read, 0.0)
+    refresh(local_place(uri), 0.0)
+    assert rs.open_run(read).table.num_rows == 80
+    # Of a scan that has ended since: it must not stop the next.
+    ask_to_stop(read)
+    mine = Mirror(uri, local_place(uri))
+    mine.prepare()
+    mine.start(lambda text: None)
+    assert not (local_place(uri) / "stop").exists()
+    ask_to_stop(read)
+    end = time.monotonic() + 20
+    while not (local_place(uri) / "stop").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    mine.close()
+    assert (local_place(uri) / "stop").exists()
+    assert not (tmp_path / "store" / "run" / "stop").exists()
 
 
 def test_places_that_cannot_be_used_are_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
