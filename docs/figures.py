@@ -1,4 +1,4 @@
-"""The figures of ``docs/method.md``, from small scans: ``python -m docs.figures`` in the repository's root."""
+"""The figures of ``docs/method.md`` and ``docs/running.md``, from small scans: ``python -m docs.figures``."""
 
 from __future__ import annotations
 
@@ -34,8 +34,12 @@ from tests.benchmarks.loop import rounds
 from tests.benchmarks.many import MANY
 from tests.benchmarks.problem import Problem, one_island, rejection
 from tests.benchmarks.problems import PROBLEMS
+from tests.results.invented import GRADED, drawn
+from tests.results.invented import figures as invented_figures
 
 Array = NDArray[np.float64]
+LARGE = 20
+"""Inches from which a picture is drawn smaller."""
 WHERE = Path(__file__).parent / "figures"
 BLUE, ORANGE, GREEN, PINK, SKY, GREY, DARK = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#B8B8B8", "#333333",
@@ -386,8 +390,18 @@ def _errors(method: CoverageProposer) -> list[float]:
 def _save(figure: Figure, path: Path) -> None:
     """Write a picture of few colours, a third of the size of one with all of them."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=100, format="png")
+    figure.savefig(drawn, dpi=100 if figure.get_figwidth() < LARGE else 58, format="png")
     Image.open(drawn).convert("RGB").quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def gallery() -> Figure:
+    """Draw figures of one run next to each other, of an invented scan of three parameters."""
+    whole = Figure(figsize=(21, 14), layout="constrained")
+    places = whole.subfigures(3, 3, wspace=0.04, hspace=0.06).ravel()
+    kinds = ("scatter", "density", "profile", "region", "evenness", "parallel", "failures", "progress", "timeline")
+    for place, kind in zip(places, kinds, strict=True):
+        drawn(invented_figures(3, 2000, graded=kind in GRADED), kind, figure=place)
+    return whole
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -396,7 +410,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help="some of: ladder population arms second_look hops alike climbs surrogates volume pulls saturation",
+        help="some of: gallery ladder population arms second_look hops alike climbs surrogates volume pulls saturation",
     )
     parser.add_argument("--pulls", type=Path, help="what tests.benchmarks.volume_pulls --json wrote")
     options = parser.parse_args(argv)
@@ -412,6 +426,7 @@ def main(argv: list[str] | None = None) -> None:
         return made[name]
 
     figures: dict[str, Callable[[], Figure]] = {
+        "gallery": gallery,
         "ladder": ladder,
         "population": lambda: population(scan("band")),
         "arms": arms,

@@ -18,11 +18,11 @@ import psutil
 import pytest
 
 import rayscan as rs
-from rayscan import console
 from rayscan.commands import outcome
 from rayscan.ending import End
 from rayscan.errors import ClusterError, RunLockedError
 from rayscan.progress import Progress, published
+from rayscan.watch import console
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
