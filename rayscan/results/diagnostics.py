@@ -215,7 +215,7 @@ def _clusters(u: Array, surrogate: Surrogate | None) -> NDArray[np.int64] | None
     curved one of many dimensions, straight ways do not.
     """
     if surrogate is not None:
-        label = connected(u, surrogate.log_probability)
+        label = connected(u, surrogate.log_promise)
         return label if (label >= 0).sum() >= len(label) / 2 else None
     return clusters(u) if u.shape[1] <= NEAR else None
 

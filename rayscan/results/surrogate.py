@@ -7,14 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_expit
 
 from rayscan.errors import ConfigError, RayscanError
+from rayscan.learn.surrogates.stack import Stack, bounded
 from rayscan.problem.target import Target
 from rayscan.store import RunDirectory
+from rayscan.store.arrays import column
+from rayscan.store.reader import read_table
 
 Array = NDArray[np.float64]
 CHUNK = 50_000
 """Places that are judged at a time."""
+TINY = 1e-12
+"""Least difference of a probability from 0 and 1."""
 
 
 class Surrogate:
@@ -31,7 +37,15 @@ class Surrogate:
 
     Notes
     -----
+    Where surrogates choose points, they choose those about which they are mistaken to the good as well, and the more
+    constraints there are, the more so. So the probability is calibrated [1]_: a logistic regression of the latest
+    evaluated points' verdicts on what was promised of them before says what a promise is worth.
+
     Places are those of the unit cube, as in the column ``u`` of a run's table and as `Space.to_unit` returns them.
+
+    References
+    ----------
+    .. [1] J. Platt, "Probabilistic outputs for support vector machines", Advances in Large Margin Classifiers, 1999.
 
     Examples
     --------
@@ -63,6 +77,7 @@ class Surrogate:
             msg = f"{run.path}: the surrogates had learned nothing yet when the run was saved"
             raise ConfigError(msg)
         self.d = run.schema.d
+        self._promises = _promises(run)
 
     @classmethod
     def of(cls, run: RunDirectory) -> Surrogate | None:
@@ -75,6 +90,10 @@ class Surrogate:
 
     def log_probability(self, u: ArrayLike) -> Array:
         """Return the logarithm of `probability`, which does not underflow."""
+        return np.asarray(log_expit(self._promises.logit(_logit(self.log_promise(u))[:, None])))
+
+    def log_promise(self, u: ArrayLike) -> Array:
+        """Return the logarithm of the probability as the surrogates have it, not calibrated."""
         places = np.array(u, dtype=np.float64)
         if places.ndim != 2 or places.shape[1] != self.d:
             msg = f"places: expected an array of shape (n, {self.d}) in the unit cube, got {places.shape}"
@@ -91,6 +110,22 @@ class Surrogate:
             If the places do not have `d` coordinates.
         """
         return np.asarray(np.exp(self.log_probability(u)))
+
+
+def _promises(run: RunDirectory) -> Stack:
+    """Return what was promised of the latest points, and what that was worth."""
+    rows = read_table(run.path, ["score", "valid"])
+    score, valid = column(rows, "score"), column(rows, "valid").astype(bool)
+    promised = np.isfinite(score)
+    stack = Stack(1)
+    stack.learn(bounded(_logit(np.log(np.maximum(score[promised], TINY))))[:, None], valid[promised])
+    stack.weigh()
+    return stack
+
+
+def _logit(log_p: Array) -> Array:
+    """Return logits of probabilities, given their logarithms."""
+    return np.asarray(log_p - np.log(-np.expm1(np.minimum(log_p, -TINY))))
 
 
 def _learned(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -32,6 +32,22 @@ def test_probabilities_are_those_of_the_region(result: ScanResult) -> None:
     assert ((result.surrogate.probability(u) > 0.5) == truth).mean() > 0.95
 
 
+def test_probabilities_are_worth_what_earlier_promises_were(tmp_path: Path) -> None:
+    """A hidden second condition makes half of all promises worthless: a place that was sure is worth a half."""
+    tool = rs.Function(lambda x, y: {"r": x, "noise": np.sin(1e5 * (x + y))}, outputs=["r", "noise"])
+    space, target = rs.Space(x=(0, 1), y=(0, 1)), rs.Target(r=(0.3, 0.7), noise=rs.Above(0.0))
+    rs.Scan(space, tool, target, out=tmp_path / "run", K=200, initial=200, evaluators=0, seed=1).run(
+        evaluations=600, progress=False
+    )
+    found = rs.open_run(tmp_path / "run")
+    rng = np.random.default_rng(0)
+    u = np.column_stack([rng.uniform(0.35, 0.65, 400), rng.random(400)])
+    truth = (np.sin(1e5 * u.sum(axis=1)) > 0).mean()
+    assert abs(found.surrogate.probability(u).mean() - truth) < 0.12
+    order = np.argsort(found.surrogate.log_promise(u))
+    assert (np.diff(found.surrogate.log_probability(u)[order]) >= 0).all()
+
+
 def test_places_of_another_dimension_are_refused(result: ScanResult) -> None:
     """What was expected is said."""
     with pytest.raises(ConfigError, match=r"\(n, 2\) in the unit cube, got \(1, 3\)"):
