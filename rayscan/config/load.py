@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rayscan.config.document import Table, read_document, validate
 from rayscan.config.knobs import GoalTable, build_options, dump_options
+from rayscan.config.mistakes import Mistakes
 from rayscan.config.space import build_space, dump_conditions, dump_space, unnamed_transforms
 from rayscan.config.target import build_target, dump_target
 from rayscan.config.tools import build_tool, dump_tool
@@ -107,22 +108,13 @@ def load_config(path: str | Path) -> Configuration:
     Raises
     ------
     ConfigError
-        Naming the file, the key, what was expected and what is there.
+        Naming the file, and of every mistake in it the key, what was expected and what is there.
     """
     file = Path(path).expanduser()
     file = file / FILE if file.is_dir() else file
     text, document = read_document(file)
     try:
-        table = validate(FileTable, document, "")
-        base = _base(table, file)
-        space, target = build_space(table.parameters, table.space), build_target(table.target)
-        problem = Problem(space, build_tool(document, base, target), target)
-        options = build_options({} if table.scan is None else table.scan)
-        if isinstance(options.get("seeds"), str):
-            options["seeds"] = str(base / Path(options["seeds"]).expanduser())
-        goal = validate(GoalTable, {} if table.goal is None else table.goal, "goal")
-        goal.arguments()
-        _check_names(problem)
+        table, base, problem, options, goal = _parts(document, file)
     except ConfigError as error:
         raise _in(file, error) from None
     out: Path | str | None = table.out
@@ -166,6 +158,45 @@ def dump_config(problem: Problem, options: ScanOptions) -> str:
     for name, section in sections.items():
         document[name] = _lay_out(section, {"target": "derive"}.get(name))
     return tomlkit.dumps(document)
+
+
+def _parts(document: Mapping[str, Any], file: Path) -> tuple[FileTable, Path, Problem, dict[str, Any], GoalTable]:
+    """Return what a file describes; its sections are read whatever is wrong with others, and all that is wrong told."""
+    mistakes = Mistakes()
+    table = mistakes.of(validate, FileTable, document, "")
+    base = file.parent.absolute() if table is None else _base(table, file)
+    space = (
+        mistakes.of(build_space, document["parameters"], document.get("space")) if "parameters" in document else None
+    )
+    target = mistakes.of(build_target, document["target"]) if "target" in document else None
+    tool = mistakes.of(build_tool, document, base, target)
+    options = mistakes.of(_options, document, base)
+    goal = mistakes.of(_goal, document)
+    problem = None
+    if space is not None and target is not None and tool is not None:
+        problem = mistakes.of(_problem, space, tool, target)
+    mistakes.tell()
+    assert table is not None and problem is not None and options is not None and goal is not None  # noqa: PT018
+    return table, base, problem, options, goal
+
+
+def _options(document: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    options = build_options(document.get("scan", {}))
+    if isinstance(options.get("seeds"), str):
+        options["seeds"] = str(base / Path(options["seeds"]).expanduser())
+    return options
+
+
+def _goal(document: Mapping[str, Any]) -> GoalTable:
+    goal = validate(GoalTable, document.get("goal", {}), "goal")
+    goal.arguments()
+    return goal
+
+
+def _problem(space: Space, tool: Tool, target: Target) -> Problem:
+    problem = Problem(space, tool, target)
+    _check_names(problem)
+    return problem
 
 
 def _base(table: FileTable, file: Path) -> Path:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rayscan.config.document import Table, join, show, validate
 from rayscan.config.joint import build_joint, dump_joint
+from rayscan.config.mistakes import Mistakes
 from rayscan.config.parameters import build_parameter, dump_parameter
 from rayscan.errors import ConfigError
 from rayscan.problem.joint import Joint
@@ -33,22 +34,26 @@ def build_space(section: object, conditions: object = None) -> Space:
     Raises
     ------
     ConfigError
-        Naming the parameter and the key.
+        Naming the parameter and the key of every mistake.
     """
     if not isinstance(section, Mapping):
         msg = f"parameters: expected a section with one entry per parameter, got {show(section)}"
         raise ConfigError(msg)
-    parts: list[Joint | dict[str, Parameter]] = [
-        joint if (joint := build_joint(name, value)) else {name: build_parameter(join("parameters", name), value)}
-        for name, value in section.items()
-    ]
-    where = validate(SpaceTable, {} if conditions is None else conditions, "space").where
+    mistakes = Mistakes()
+    parts = [part for name, value in section.items() if (part := mistakes.of(_part, name, value)) is not None]
+    held = mistakes.of(validate, SpaceTable, {} if conditions is None else conditions, "space")
+    mistakes.tell()
+    where = held.where if held is not None else None
     try:
         return Space(*parts, where=where)
     except ConfigError as error:
         # A condition says by itself that it is one.
         msg = f"{'space.' if str(error).startswith('where:') else 'parameters: '}{error}"
         raise ConfigError(msg) from None
+
+
+def _part(name: str, value: object) -> Joint | dict[str, Parameter]:
+    return build_joint(name, value) or {name: build_parameter(join("parameters", name), value)}
 
 
 def dump_space(space: Space) -> dict[str, Any]:

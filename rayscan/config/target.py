@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from rayscan.config.document import Table, join, show, validate
+from rayscan.config.mistakes import Mistakes
 from rayscan.errors import ConfigError
 from rayscan.problem.constraints import Above, Below, Constraint, Gaussian, Window
 from rayscan.problem.target import Target
@@ -63,14 +64,19 @@ def build_target(section: object) -> Target:
     Raises
     ------
     ConfigError
-        Naming the observable and the key.
+        Naming the observable and the key of every mistake.
     """
     if not isinstance(section, Mapping):
         msg = f"target: expected a section with one entry per observable, got {show(section)}"
         raise ConfigError(msg)
     own = {key: value for key, value in section.items() if key in TargetTable.model_fields}
-    rest = validate(TargetTable, own, "target")
-    constraints = {name: _constraint(join("target", name), section[name]) for name in section if name not in own}
+    mistakes = Mistakes()
+    rest = mistakes.of(validate, TargetTable, own, "target")
+    names = [name for name in section if name not in own]
+    found = {name: mistakes.of(_constraint, join("target", name), section[name]) for name in names}
+    mistakes.tell()
+    constraints = {name: one for name, one in found.items() if one is not None}
+    assert rest is not None
     try:
         return Target(labels=rest.labels, threshold=rest.threshold, derive=rest.derive, **constraints)
     except ConfigError as error:

@@ -20,6 +20,7 @@ from pydantic import Field
 import rayscan
 from rayscan.config.described import functions_of, in_python, model_of_constructor
 from rayscan.config.document import Table, join, show, validate
+from rayscan.config.mistakes import Mistakes
 from rayscan.errors import ConfigError, did_you_mean
 from rayscan.problem.target import Target
 from rayscan.tools.base import Tool
@@ -89,7 +90,7 @@ def tool_table(kind: str) -> type[Table]:
     return model_of_constructor(tool_class(kind), without=("base",), more=NodeTable)
 
 
-def build_tool(document: Mapping[str, Any], base: Path, target: Target) -> Tool:
+def build_tool(document: Mapping[str, Any], base: Path, target: Target | None) -> Tool | None:
     """Return the tool that ``[tool]`` or the chain that ``[[stages]]`` describes.
 
     Parameters
@@ -98,8 +99,13 @@ def build_tool(document: Mapping[str, Any], base: Path, target: Target) -> Tool:
         The whole file.
     base : Path
         What relative paths are relative to.
-    target : Target
-        Where the constraints are that a stage's ``when`` names.
+    target : Target or None
+        Where the constraints are that a stage's ``when`` names; None where they are wrong.
+
+    Returns
+    -------
+    Tool or None
+        None for a chain whose target is wrong, after its stages were found to be right.
 
     Raises
     ------
@@ -236,24 +242,19 @@ def _function(name: str, where: str) -> Callable[..., Any]:
     return found
 
 
-def _build_chain(stages: object, base: Path, target: Target) -> Tool:
+def _build_chain(stages: object, base: Path, target: Target | None) -> Tool | None:
     if not isinstance(stages, list) or not stages:
         msg = f"stages: expected one [[stages]] for each program, in order; got {show(stages)}"
         raise ConfigError(msg)
     from rayscan.tools.chain import Chain
 
-    tools: list[Tool] = []
-    when: dict[str, list[str]] = {}
-    for number, table in enumerate(stages):
-        where = join("stages", number)
-        if not isinstance(table, Mapping):
-            msg = f"{where}: expected a table with kind = one of {', '.join(kinds())}; got {show(table)}"
-            raise ConfigError(msg)
-        held = validate(StageTable, {key: table[key] for key in StageTable.model_fields if key in table}, where).when
-        tool = _build({key: value for key, value in table.items() if key not in StageTable.model_fields}, where, base)
-        tools.append(tool)
-        if held is not None:
-            when[tool.name] = [held] if isinstance(held, str) else held
+    mistakes = Mistakes()
+    built = [mistakes.of(_build_stage, table, join("stages", n), base) for n, table in enumerate(stages)]
+    mistakes.tell()
+    if target is None:
+        return None
+    tools = [stage[0] for stage in built if stage is not None]
+    when = {stage[0].name: stage[1] for stage in built if stage is not None and stage[1]}
     try:
         chain = Chain(tools, when=when, target=target)
     except ConfigError as error:
@@ -261,6 +262,15 @@ def _build_chain(stages: object, base: Path, target: Target) -> Tool:
         raise ConfigError(msg) from None
     vars(chain)[_PLACE] = {"base": str(base), "stages": [dict(table) for table in stages]}
     return chain
+
+
+def _build_stage(table: object, where: str, base: Path) -> tuple[Tool, list[str]]:
+    if not isinstance(table, Mapping):
+        msg = f"{where}: expected a table with kind = one of {', '.join(kinds())}; got {show(table)}"
+        raise ConfigError(msg)
+    held = validate(StageTable, {key: table[key] for key in StageTable.model_fields if key in table}, where).when
+    tool = _build({key: value for key, value in table.items() if key not in StageTable.model_fields}, where, base)
+    return tool, [held] if isinstance(held, str) else held or []
 
 
 def importable(f: Any) -> str | None:

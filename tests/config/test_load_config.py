@@ -236,6 +236,34 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_mistakes_of_all_sections_are_told_at_once(tmp_path: Path) -> None:
+    """A file with a mistake in each section is refused once, with a line for each mistake."""
+    message = refusal(
+        tmp_path,
+        ("tanb = [2, 60]", "tanb = [60, 2]"), ("linear = 10", "linea = 10"), ("mh = [124, 126]", "mh = [126, 124]"),
+        ("sigma = [1, 2]", 'sigma = "1"'), ("timeout = 30", "timeuot = 30"), ("K = 50", "KK = 50"),
+        ("valid = 10", "valid = 1.5"), ('out = "results"', "out = 5"),
+    )  # fmt: skip
+    lines = message.splitlines()
+    assert all(line.startswith(f"{tmp_path / 'scan.toml'}: ") for line in lines)
+    assert [line.split(": ")[1] for line in lines] == [
+        "out", "parameters.tanb", "parameters.At", "target.mh", "target.twice.sigma", "tool", "scan", "goal.valid",
+    ]  # fmt: skip
+
+
+def test_mistakes_of_every_program_of_a_chain_are_told_at_once(tmp_path: Path) -> None:
+    """Two wrong stages are two lines, also where the target is wrong too."""
+    (tmp_path / "scan.toml").write_text(
+        "[parameters]\nx = [0, 1]\n[target]\ny = [2, 1]\n[[stages]]\nkind = 'comand'\n[[stages]]\nkind = 'sphen'\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "scan.toml")
+    places = [
+        line.removeprefix(f"{tmp_path / 'scan.toml'}: ").split(": ")[0] for line in str(caught.value).splitlines()
+    ]
+    assert places == ["target.y", "stages[0].kind", "stages[1].kind"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
