@@ -18,6 +18,7 @@ from rayscan.tools.input_file import absolute
 from rayscan.tools.number import format_number
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)(?::([^{}\s]*))?\}")
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)(?=/)")
 _PYTHON = ("python", "python3")
 
 
@@ -26,7 +27,8 @@ class CommandLine:
 
     ``~`` in front of a word is expanded; ``python`` is the Python that runs rayscan; an argument with a ``/`` that
     names an existing file (relative to `base`) becomes an absolute path, since programs run in a directory of their
-    own. ``{name}`` becomes a parameter's value, a name of ours (``{input}``, ``{output}``, ``{directory}``), or a
+    own. In a word that begins with ``$NAME/`` this is the environment variable of whichever machine it is
+    run on. ``{name}`` becomes a parameter's value, a name of ours (``{input}``, ``{output}``, ``{directory}``), or a
     private directory.
 
     Parameters
@@ -79,6 +81,14 @@ class CommandLine:
                 "of a private directory"
             )
             raise ConfigError(msg)
+        for word in (self.program, *self.words[1:]):
+            unset = _VARIABLE.match(from_environment(word))
+            if unset:
+                msg = (
+                    f"{word}: there is no environment variable {unset[1]} here; set it (on the nodes of a "
+                    "cluster where Ray is started), or give the path"
+                )
+                raise ConfigError(msg)
         program = fill(self.program, places, {})
         if "/" not in program:
             msg = (
@@ -111,7 +121,7 @@ class CommandLine:
 
     def argv(self, names: Mapping[str, str], point: Mapping[str, float]) -> list[str]:
         """Return the words of one run: `names` and values of the point in place of the placeholders."""
-        return [fill(word, names, point) for word in (self.program, *self.words[1:])]
+        return [fill(from_environment(word), names, point) for word in (self.program, *self.words[1:])]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -125,7 +135,8 @@ class CommandLine:
     def fingerprint(self, places: Mapping[str, str]) -> dict[str, str]:
         """Return the program's path and a hash of it, and of the Python module it runs."""
         program = fill(self.program, places, {})
-        described = {"path": program}
+        # By the variable's name: nodes of one cluster may have the same program in different places.
+        described = {"path": self.words[0] if _VARIABLE.match(self.words[0]) else program}
         digest = hash_file(program)
         if digest:
             described["sha256"] = digest
@@ -161,6 +172,13 @@ def placeholders(word: str) -> set[str]:
     return {match[1] for match in _PLACEHOLDER.finditer(word)}
 
 
+def from_environment(word: str) -> str:
+    """Return a word with the environment variable that it begins with replaced; as it is where there is none."""
+    found = _VARIABLE.match(word)
+    value = os.environ.get(found[1]) if found else None
+    return word if found is None or not value else value.rstrip("/") + word[found.end() :]
+
+
 @functools.lru_cache(maxsize=64)
 def hash_file(path: str) -> str:
     """Return the SHA-256 of a file, empty when it cannot be read."""
@@ -172,11 +190,11 @@ def hash_file(path: str) -> str:
 
 
 def _program(word: str, base: str) -> str:
-    return str(absolute(word, base)) if "/" in word and "{" not in word else word
+    return str(absolute(word, base)) if "/" in word and "{" not in word and not _VARIABLE.match(word) else word
 
 
 def _argument(word: str, base: str) -> str:
-    if "/" not in word or "{" in word:
+    if "/" not in word or "{" in word or _VARIABLE.match(word):
         return word
     path = absolute(word, base)
     # Not Path.is_file: that raises for a script of several lines, which is too long for a file's name.
@@ -187,6 +205,7 @@ def _argument(word: str, base: str) -> str:
 def _locate(word: str) -> str:
     if word in _PYTHON:
         return sys.executable
+    word = from_environment(word)
     return word if "/" in word else shutil.which(word) or word
 
 

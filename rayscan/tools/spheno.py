@@ -14,6 +14,7 @@ from rayscan.tools.command import Command, Keep
 from rayscan.tools.input_file import absolute
 from rayscan.tools.inputs import InputFile, SLHAFile, Template
 from rayscan.tools.outputs import Outputs, ReadError
+from rayscan.tools.program import from_environment
 from rayscan.tools.readers import Reader, SLHAEntry, as_reader
 from rayscan.tools.verdict import Success, Verdict, last_line
 
@@ -243,6 +244,11 @@ def find_program(
     """
     if not isinstance(path, str | Path):
         return list(path)
+    written = str(path).rstrip("/")
+    there = from_environment(f"{written}/").rstrip("/")
+    if there != written:
+        # Found on this machine, and named so that other machines find theirs.
+        return [written + find_program(there, model, base)[0].removeprefix(there)]
     place = absolute(path, base)
     if not place.is_dir():
         return [str(path)] if "/" not in str(path) else [str(place)]

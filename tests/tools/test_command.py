@@ -16,10 +16,13 @@ import pytest
 import rayscan as rs
 from rayscan.errors import ConfigError
 from rayscan.sandbox.limits import Limits
+from rayscan.sandbox.workshop import Workshop
 from rayscan.testing.programs import command
+from rayscan.tools import program as program_module
 from rayscan.tools.base import Outcome, Status
 from rayscan.tools.command import Command
 from rayscan.tools.readers import ExitCode, Regex
+from rayscan.tools.spheno import find_program
 from rayscan.tools.verdict import MESSAGE_LENGTH, Success
 
 Evaluate = Callable[..., Outcome]
@@ -446,3 +449,31 @@ def test_files_that_a_scan_would_keep_of_no_point_are_not_asked_for(tmp_path: Pa
         rs.Scan(rs.Space(x=(0, 1)), tool, rs.Target(y=(0, 1)), tmp_path / "run")
     rs.Scan(rs.Space(x=(0, 1)), tool, rs.Target(y=(0, 1)), tmp_path / "run", keep="all")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_path_may_begin_with_a_variable_of_the_machine_that_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each node of a cluster finds its own copy; the tool is described alike everywhere, and one unset is named."""
+    for place in ("here", "there"):
+        (tmp_path / place / "bin").mkdir(parents=True)
+        program = tmp_path / place / "bin" / "SPhenoX"
+        program.write_text('#!/bin/sh\necho y = $(cat "$1")\n')
+        program.chmod(0o755)
+        (tmp_path / place / "data.txt").write_text("1" if place == "here" else "2")
+    words = ["$RAYSCAN_TEST_PROG/bin/SPhenoX", "$RAYSCAN_TEST_PROG/data.txt", "{x}"]
+    tool = rs.Command(words, read={"y": r"regex:y = (\S+)"})
+    with pytest.raises(ConfigError, match="there is no environment variable RAYSCAN_TEST_PROG here"):
+        tool.check(["x"])
+    described, values = [], []
+    for place in ("here", "there"):
+        monkeypatch.setenv("RAYSCAN_TEST_PROG", str(tmp_path / place))
+        # Another machine is another process, which has looked for no program yet.
+        program_module._locate.cache_clear()
+        tool.check(["x"])
+        described.append(tool.describe())
+        with Workshop(tmp_path / "scratch", worker=place) as shop, shop.sandbox(0) as sandbox:
+            values.append(tool.evaluate({"x": 1.0}, sandbox).observables["y"])
+    assert values == [1.0, 2.0]
+    assert described[0] == described[1]
+    assert find_program("$RAYSCAN_TEST_PROG") == ["$RAYSCAN_TEST_PROG/bin/SPhenoX"]
