@@ -18,7 +18,7 @@ from rayscan.results.report.page import page
 from tests.results.invented import FAMILIES, GRADED, NAMES, drawn, invented
 
 LIMIT = 10.0
-"""Seconds that a figure may take."""
+"""Seconds of a processor that a figure may take: on a machine that others use, too, the clock says more."""
 
 
 def report(table: Any, where: Path) -> None:
@@ -33,12 +33,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*FAMILIES, "report"], default=[*FAMILIES, "report"])
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    print(f"{'figure':14s} {'parameters':>10s} {'rows':>10s} {'seconds':>8s}")
+    print(f"{'figure':14s} {'parameters':>10s} {'rows':>10s} {'clock':>8s} {'CPU':>8s}")
     for d, n in itertools.product(asked.parameters, asked.rows):
         tables = {graded: invented(d, n, graded=graded) for graded in (False, True)}
         plots = {graded: Plots(table, NAMES[:d], ["mh", "omega"]) for graded, table in tables.items()}
         for family in asked.only:
-            where, start, said = asked.out / f"{family}-{d}-{n}.png", time.perf_counter(), ""
+            where, said = asked.out / f"{family}-{d}-{n}.png", ""
+            start, begun = time.perf_counter(), time.process_time()
             try:
                 if family == "report":
                     report(tables[True], where)
@@ -46,10 +47,10 @@ def main() -> None:
                     drawn(plots[family in GRADED], family).savefig(where, dpi=80)
             except ConfigError as error:
                 said = f"not drawn: {error}"
-            took = time.perf_counter() - start
-            if took > LIMIT and family != "report":
+            took, spent = time.perf_counter() - start, time.process_time() - begun
+            if spent > LIMIT and family != "report":
                 said = f"MISS: expected < {LIMIT:.0f} s"
-            print(f"{family:14s} {d:10d} {n:10,d} {took:8.2f} {said}", flush=True)
+            print(f"{family:14s} {d:10d} {n:10,d} {took:8.2f} {spent:8.2f} {said}", flush=True)
 
 
 if __name__ == "__main__":
