@@ -24,7 +24,7 @@ from rayscan.errors import StoreError
 from rayscan.learn.data import Proposals
 from rayscan.options import ScanOptions
 from rayscan.progress import Goal, Progress
-from rayscan.store.run_directory import PUT_OFF
+from rayscan.store.put_off import PutOff
 from rayscan.tools.base import Outcomes, Status
 
 TICK = 0.1
@@ -487,11 +487,9 @@ class Loop:
         space = self._ledger.problem.space
         for row, (proposals, _) in zip(np.flatnonzero(hung).tolist(), given, strict=True):
             point = dict(zip(space.names, space.to_physical(proposals.u)[0].tolist(), strict=True))
-            by_hand = " ".join(f"--point {name}={point[name]:.10g}" for name in space.free)
-            self._recorder.note(
-                f"{PUT_OFF} {outcomes.ended[row] - outcomes.started[row]:.2f} s: point {outcomes.point_id[row]} "
-                f"({outcomes.message[row]}); by hand: rayscan check scan.toml {by_hand}"
-            )
+            seconds = float(outcomes.ended[row] - outcomes.started[row])
+            one, said = int(outcomes.point_id[row]), outcomes.message[row]
+            self._recorder.put_off(PutOff(one, seconds, said, {name: point[name] for name in space.free}))
         return chosen(outcomes, ~hung)
 
 

@@ -17,6 +17,7 @@ from rayscan.learn.data import Proposals, Rows
 from rayscan.learn.snapshot import from_bytes, to_bytes
 from rayscan.progress import Progress, publish
 from rayscan.store import Store
+from rayscan.store.put_off import PutOff
 from rayscan.store.run_directory import STOP
 
 LEAST_PERIOD = 10.0
@@ -243,6 +244,10 @@ class Recorder:
     def note(self, text: str) -> None:
         """Add a line to the run's log."""
         self._store.log(text)
+
+    def put_off(self, one: PutOff) -> None:
+        """Record a point that was ended because it took suspiciously long."""
+        self._store.put_off(one)
 
     # Other terminals ------------------------------------------------------------------------------------------------
 

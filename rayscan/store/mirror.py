@@ -25,6 +25,7 @@ from rayscan.store.checkpoint import CURRENT
 from rayscan.store.files import PART, write_atomically
 from rayscan.store.lock import STALE
 from rayscan.store.manifest import INDEX, MANIFEST, STREAMS, Files, content_of, fetch, may_live, read_manifest
+from rayscan.store.put_off import FILE as PUT_OFF
 from rayscan.store.run_directory import CHECKPOINT, CONFIG, KEPT, LOG, RUN, STOP
 from rayscan.store.segments import CLOSED, OPEN, segments
 
@@ -243,7 +244,7 @@ class Mirror:
         stems = [stem for prefix in ("points", "issued") for _, stem in segments(self.local, prefix)]
         # Parquet after the stream that it is made from: whatever happens in between, one of the two is there.
         tables = [stem + ending for stem in stems for ending in (OPEN, CLOSED)]
-        for name in (*tables, CONFIG, LOG, PROGRESS_FILE):
+        for name in (*tables, CONFIG, LOG, PUT_OFF, PROGRESS_FILE):
             entries[name] = self._ship_file(name)
         if state is not None:
             entries[STATE] = self._ship_bytes(STATE, state)

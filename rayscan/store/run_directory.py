@@ -23,6 +23,8 @@ from rayscan.store.files import PART, disk_error, write_atomically
 from rayscan.store.fingerprint import compare, fingerprint
 from rayscan.store.lock import NAME as LOCK
 from rayscan.store.lock import RunLock
+from rayscan.store.put_off import FILE as PUT_OFF
+from rayscan.store.put_off import PutOff, parse
 from rayscan.store.schema import FORMAT, Schema
 
 RUN, CONFIG, LOG, CHECKPOINT, KEPT = "run.json", "scan.toml", "log", "checkpoint", "kept"
@@ -32,9 +34,7 @@ _LEFTOVERS = ("points-*", "issued-*", ".clock-*", f"{CHECKPOINT}/state*")
 _ENTRIES = {
     "description": dict, "details": dict, "fingerprint": str, "versions": dict, "created": str, "schema": dict,
 }  # fmt: skip
-OPENED, PUT_OFF = "opened:", "put off after"
-STAMP = "%Y-%m-%d %H:%M:%SZ"
-"""How a line of the log begins that tells of a point that took too long, with seconds, point and command behind it."""
+OPENED, STAMP = "opened:", "%Y-%m-%d %H:%M:%SZ"
 PACKAGES = ("numpy", "pyarrow", "ray", "torch", "vegas")
 
 
@@ -141,9 +141,27 @@ class RunDirectory:
                     found.append(dt.datetime.strptime(stamp, STAMP).replace(tzinfo=dt.UTC).timestamp())
         return found
 
+    def put_off(self) -> list[PutOff]:
+        """Return which points were ended because they took suspiciously long; one that was ended twice is there twice.
+
+        Earlier versions kept no file of them: what they did is read from the log, where all of them are.
+        """
+        recorded = parse(self._lines(PUT_OFF))
+        logged = [one for line in self.log_lines() if (one := PutOff.from_log(line))]
+        return logged[: max(0, len(logged) - len(recorded))] + recorded
+
+    def add_put_off(self, one: PutOff) -> None:
+        """Record a point that was ended, and say so in the log. A disk that refuses it is no reason to stop."""
+        with contextlib.suppress(OSError), (self.path / PUT_OFF).open("a", encoding="utf-8") as file:
+            file.write(f"{one.to_json()}\n")
+        self.log(str(one))
+
     def _log(self) -> list[str]:
+        return self._lines(LOG)
+
+    def _lines(self, name: str) -> list[str]:
         try:
-            return read_plain(self.path / LOG).decode("utf-8", "replace").splitlines()
+            return read_plain(self.path / name).decode("utf-8", "replace").splitlines()
         except OSError:
             return []
 
@@ -274,7 +292,7 @@ def refuse_occupied(path: Path) -> None:
         msg = f"{path} holds a run already; open it to resume, or choose another directory"
         raise StoreError(errno.EEXIST, msg)
     # An interrupted creation leaves only these, the lock first.
-    ours = {LOCK, CONFIG, CHECKPOINT, KEPT, LOG}
+    ours = {LOCK, CONFIG, CHECKPOINT, KEPT, LOG, PUT_OFF}
     foreign = sorted(name for name in names if name not in ours and not name.endswith(PART))
     if foreign or (names and LOCK not in names):
         some = ", ".join((foreign or sorted(names))[:3])

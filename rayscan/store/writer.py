@@ -24,6 +24,7 @@ from rayscan.store.journal import Issued, read_issued
 from rayscan.store.ledger import MAX_POINT_ID, Ledger
 from rayscan.store.lock import RunLock
 from rayscan.store.mirror import Mirror
+from rayscan.store.put_off import PutOff
 from rayscan.store.reader import read_rows, read_table
 from rayscan.store.run_directory import CHECKPOINT, KEPT, OPENED, RunDirectory, kept_name
 from rayscan.store.schema import Columns, Schema
@@ -335,6 +336,10 @@ class Store:
     def log(self, text: str) -> None:
         """Add a line with the time to the run's log."""
         self.run.log(text)
+
+    def put_off(self, one: PutOff) -> None:
+        """Record a point that was ended because it took suspiciously long."""
+        self.run.add_put_off(one)
 
     def close(self, compact: bool = True) -> None:
         """Write everything, compact the segments to Parquet if asked to, and release the lock.

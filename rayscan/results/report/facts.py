@@ -23,12 +23,15 @@ from rayscan.results.report.text import as_markdown, as_text
 from rayscan.results.report.timing import sessions, utilisation
 from rayscan.results.report.wording import digits, duration, listed, share
 from rayscan.store.arrays import column, labels, names_of, stage_seconds, unit_of
+from rayscan.store.put_off import PutOff
 from rayscan.store.reader import read_table
-from rayscan.store.run_directory import PUT_OFF, RunDirectory
+from rayscan.store.run_directory import RunDirectory
 from rayscan.tools.base import Status
 
 MILESTONES = (10, 100, 1000, 10_000)
 MAX_GENERATIONS = 10
+MANY, RARE = 5, 0.2
+"""Points that hang of which a range is told, and the share of the others that it may hold."""
 MEANING = {
     SATURATED: "The last valid points lie within reach of earlier ones, and points drawn blindly see no others.",
     GROWING: "A longer scan would find more.",
@@ -166,16 +169,25 @@ class Report(Evidence):
         if use is not None:
             rows.append(["evaluators", f"{use.evaluators}"])
             rows.append(["evaluators busy", f"{use.busy:.1%} between first and last issue ({duration(use.span)})"])
-        hung = [line.removeprefix(PUT_OFF).split(" s: ", 1) for line in self._log() if line.startswith(PUT_OFF)]
+        hung = self.run.put_off() if self.run else []
         if hung:
-            lost = sum(float(seconds) for seconds, _ in hung)
+            lost = sum(one.seconds for one in hung)
             share = lost / (lost + float(took.sum()))
             rows.append(["lost to points that hang", f"{duration(lost)} of {len(hung)}, {share:.0%} of all evaluation"])
-            rows.append(["one of them", hung[0][1]])
+            rows.append(["one of them", hung[0].by_hand])
+            rows += [["all of them have", where] for where in self._where_they_hang(hung)]
         return Section("Time", rows)
 
-    def _log(self) -> list[str]:
-        return self.run.log_lines() if self.run else []
+    def _where_they_hang(self, hung: list[PutOff]) -> list[str]:
+        """Return the ranges of single parameters that hold all points that hang and few of the others."""
+        ranges = []
+        for name in hung[0].point if len(hung) >= MANY else ():
+            values = column(self.table, name)
+            there = np.array([one.point.get(name, np.nan) for one in hung])
+            inside = float(((values >= there.min()) & (values <= there.max())).mean())
+            if inside < RARE:
+                ranges.append(f"{there.min():.6g} <= {name} <= {there.max():.6g}, where {inside:.1%} of the points are")
+        return ranges
 
     def _pool_size(self) -> int | None:
         details = self.run.details if self.run else {}
