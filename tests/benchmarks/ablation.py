@@ -29,6 +29,7 @@ from rayscan.learn.data import Array
 from rayscan.learn.islands import Islands
 from rayscan.learn.moves import copies
 from rayscan.learn.moves import hops as hopping
+from rayscan.learn.moves.growth import Growth
 from rayscan.learn.moves.hops import Hops
 from rayscan.learn.moves.transplants import Transplants
 from rayscan.learn.population.blocks import Blocks
@@ -43,10 +44,12 @@ from rayscan.learn.surrogates.labels.jury import Jury
 from rayscan.learn.surrogates.ladder import Ladder
 from rayscan.learn.surrogates.second_look import SecondLook
 from tests.benchmarks import methods
-from tests.benchmarks.efficiency import ALL
+from tests.benchmarks.efficiency import ALL as SUITE
 from tests.benchmarks.labels_only import labelled
+from tests.benchmarks.many import MANY
 from tests.benchmarks.results import Result, assess
 
+ALL = {**SUITE, **MANY}
 GOALS = (1000, 5000)
 
 
@@ -110,6 +113,11 @@ def unlearned(self: Interpolator, u: Array, t: Array, *arguments: Any) -> Array:
     return np.full(t.shape, np.nan)
 
 
+def all_together(self: Contest, u: object) -> Blocks:
+    """Return one block."""
+    return Blocks.whole(self.features.d)
+
+
 def nothing(*_: object, **__: object) -> None:
     """Do nothing."""
 
@@ -144,11 +152,15 @@ ABLATIONS: dict[str, Ablation] = {
     "difference": Ablation("moves along differences", ((Moves, "_difference", nothing),)),
     "exchange": Ablation("exchanges of blocks", ((Moves, "_exchange", nothing),)),
     "redraw": Ablation("redraws of a parameter", ((Moves, "_redraw", nothing),)),
-    "blocks": Ablation("blocks: all parameters together", ((Contest, "blocks", lambda self, u: Blocks.whole(self.d)),)),
+    "blocks": Ablation(
+        "blocks: all parameters together", ((Contest, "blocks", lambda self, u: Blocks.whole(self.features.d)),)
+    ),
     "settle": Ablation("particles at sparse places", ((Population, "settle", nothing),)),
     "farthest": Ablation("the farthest-point share", ((candidates, "SPREAD", 0.0),)),
     "crowded": Ablation("leaving out near repetitions", ((candidates, "CROWDED", 0.0),)),
     "look": Ablation("the second look", ((SecondLook, "ready", False),)),
+    "steps": Ablation("growth along known regions", ((Growth, "share", 0.0),)),
+    "surface": Ablation("the quadratic surface", (losing(contest.SURFACE),)),
     "hops": Ablation("hops", ((Hops, "share", 0.0),)),
     "islands": Ablation("hops of whole islands", ((hopping, "copies", no_copies),)),
     "crossings": Ablation("copies to where no known way leads", ((copies, "CROSSED", 0.0),)),
