@@ -281,10 +281,15 @@ def _variance(values: Array, weight: Array, refit: NDArray[Any] | None) -> float
 
 
 def _effective(weight: Array, refit: NDArray[Any] | None) -> float:
-    """Return the number of equally weighted refits that would say as much as the weights of valid points do."""
+    """Return the number of equally weighted refits that would say as much as the weights of valid points do.
+
+    Infinite where there are too few refits to tell.
+    """
     if refit is None or not len(weight):
         return math.inf
     total = np.bincount(np.unique(refit, return_inverse=True)[1], weight)
+    if len(total) < FEWEST_REFITS:
+        return math.inf
     return float(total.sum() ** 2 / (total**2).sum())
 
 

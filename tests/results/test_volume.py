@@ -190,6 +190,15 @@ def test_what_batches_hold_in_fixed_shares_is_not_in_the_error():
     assert np.median(independent) > 1.7 * np.median(error)
 
 
+@pytest.mark.parametrize(("refits", "known"), [(3, True), (12, False)])
+def test_one_refit_that_counts_for_most_of_many_leaves_the_volume_unknown(refits: int, known: bool) -> None:
+    """Of three refits nobody can say which is out of line."""
+    generation = np.repeat(np.arange(refits), 40)
+    density = np.where(generation == 1, 10.0, 1e3)
+    origin, valid = np.full(len(generation), Origin.PROBE), np.arange(len(generation)) % 2 == 0
+    assert estimate_volume(origin, density, valid, generation).known == known
+
+
 def test_an_estimate_that_grows_as_more_is_learned_is_none():
     """Early probes that saw a third of what later ones see leave the volume unknown."""
     rng = np.random.default_rng(4)
