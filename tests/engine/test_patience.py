@@ -146,3 +146,27 @@ def test_a_limit_of_the_users_is_final(hanging: Callable[..., rs.Scan]) -> None:
     assert len(ended)
     assert all(str(x).endswith("7") for x in ended["x"].to_pylist())
     assert all(len(stages) == 1 for stages in table["stages"].to_pylist())
+
+
+def test_a_program_with_a_long_tail_of_times_loses_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where times follow a power law, learned limits give every point and answer that the full limit would."""
+    monkeypatch.setattr(patience, "LEAST", 0.05)
+    monkeypatch.setattr(patience, "TIMES", 1.0)
+    monkeypatch.setattr(patience, "ENOUGH", 5)
+    monkeypatch.setattr(patience, "RARE", 1.0)
+    program = tmp_path / "prog"
+    program.write_text('#!/bin/sh\nsleep "$2"\necho "y = $1"\n')
+    program.chmod(0o755)
+    tool = rs.Command([str(program), "{x}", "{t}"], read={"y": r"regex:y = (\S+)"}, name="prog")
+    # A Pareto distribution of index 1: from 10 ms to about a second.
+    space = rs.Space(x=(0.0, 1.0), v=(0.01, 1.0), t=rs.Derived("0.01 / v"))
+    with rs.Scan(
+        space, tool, rs.Target(y=(0.2, 0.9)), tmp_path / "run", evaluators=0, initial=64, K=16, selection="paper",
+        surrogate="classifier",
+    ) as scan:  # fmt: skip
+        scan.run(evaluations=64, progress=False)
+        table = scan.run(evaluations=64, progress=False).table
+    x = table["x"].to_numpy()
+    assert table.num_rows == 64
+    assert set(table["status"].to_pylist()) == {"ok"}
+    np.testing.assert_array_equal(table["valid"].to_numpy(), (x >= 0.2) & (x <= 0.9))
