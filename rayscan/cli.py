@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rayscan.commands import check, explain, export, import_dlscanner, plot, report, run, spectra, status, watch
+from rayscan.commands import check, explain, export, import_dlscanner, plot, report, run, slurm, spectra, status, watch
 from rayscan.commands.outcome import say
 from rayscan.commands.run import EPILOG
 from rayscan.errors import printable
@@ -44,6 +44,7 @@ def rayscan(
 
 app.command(epilog=EPILOG)(run.run)
 app.command(epilog=check.EPILOG)(check.check)
+app.command()(slurm.slurm)
 app.command()(status.status)
 app.command()(watch.watch)
 app.command()(status.stop)

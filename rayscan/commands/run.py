@@ -74,12 +74,12 @@ def run(
 
     configuration = load_config(config)
     given = {"seed": seed, "evaluators": evaluators, "deterministic": deterministic}
-    where = out or configuration.out or _default_out(configuration.path)
+    where = out or configuration.out or default_out(configuration.path)
     wanted = {
         "valid": valid, "evaluations": evaluations, "steps": steps, "time_limit": time_limit, "coverage": coverage,
         "volume_error": volume_error,
     }  # fmt: skip
-    goal = _goal(configuration, wanted)
+    goal = goal_of(configuration, wanted)
     options = {name: value for name, value in given.items() if value is not None}
     scan = Scan.from_file(configuration, out=where, fork=fork, same_tool=same_tool, **options)
     space = scan.problem.space
@@ -112,12 +112,14 @@ def _preflight(scan: Scan, config: Path) -> None:
         raise ConfigError(msg)
 
 
-def _default_out(config: Path) -> Path:
+def default_out(config: Path) -> Path:
+    """Return the run directory of a scan that names none."""
     name = config.absolute().parent.name if config.stem == "scan" else config.stem
     return Path("runs") / name
 
 
-def _goal(configuration: Configuration, given: dict[str, Any]) -> dict[str, Any]:
+def goal_of(configuration: Configuration, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the goals of a command and its file, checked; there must be one."""
     from rayscan.config.knobs import parse_duration
     from rayscan.progress import make_goal
 
