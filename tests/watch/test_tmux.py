@@ -36,11 +36,13 @@ Screen = Callable[[list[str], int], Callable[[], list[str]]]
 def screen() -> Iterator[Screen]:
     """Run commands in terminals of some width and 40 lines, and return what looks at each."""
     server = f"rayscan-{uuid.uuid4().hex[:8]}"
+    # pytest-xdist tells its workers a width, which is not that of these terminals.
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
 
     def tmux(*arguments: str) -> str:
         ran = subprocess.run(
             [str(TMUX), "-L", server, "-f", "/dev/null", *arguments], capture_output=True, text=True, timeout=30,
-            check=True, env={**os.environ, "LC_ALL": "C.UTF-8"},
+            check=True, env={**environment, "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
         return ran.stdout
 
