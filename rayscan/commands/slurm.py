@@ -200,5 +200,5 @@ def slurm(
     except OSError as error:
         msg = f"{script}: cannot be written ({error.strerror}); --script names another file"
         raise ConfigError(msg) from None
-    say(f"{script}: {nodes} nodes, jobs of {time}, results in {place}")
+    say(f"{script}: nodes: {nodes}, limit of a job: {time}, results in {place}")
     say(f"`sbatch {script}` starts it; programs must be on all nodes, or [tool] ship in {config} copies them")
