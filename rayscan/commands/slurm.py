@@ -32,6 +32,11 @@ python=@PYTHON@
 config=@CONFIG@
 out=@OUT@
 
+# Slurm says that the limit is near: finish the points under way and save.
+warned= scan=
+trap 'warned=yes; [ -z "$scan" ] || kill -USR1 "$scan"' USR1
+trap '[ -n "$scan" ] || exit 143; kill -TERM "$scan"' TERM
+
 # Only who has the token may use the nodes; it lives in the environment of this job.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
@@ -70,9 +75,6 @@ except ValueError:
 before=$(said evaluations)
 RAY_ADDRESS="$ip:$port" "$python" -m rayscan.cli run "$config" --out "$out" &
 scan=$!
-warned=
-trap 'warned=yes; kill -USR1 "$scan"' USR1    # the limit is near: finish the points under way and save
-trap 'kill -TERM "$scan"' TERM
 wait "$scan"; code=$?
 while [ "$code" -gt 128 ] && kill -0 "$scan" 2>/dev/null; do wait "$scan"; code=$?; done
 [ "$code" -gt 128 ] && { wait "$scan"; code=$?; }
