@@ -22,7 +22,7 @@ MOST, MOST_GPU = 12_000, 400_000
 """Particles that are moved at a time at most where many places are wanted, on a CPU and on a GPU."""
 SWEEPS, SWEEPS_EACH = 4, 8
 """Sweeps from one place of a particle to the next: so many, and one more for so many parameters."""
-MIXING, MIXING_EACH = 4, 4
+MIXING, MIXING_EACH = 3, 4
 """Sweeps after each step of the tempering: so many, and one more for so many parameters of the largest block."""
 
 
