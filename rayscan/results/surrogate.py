@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit
 
 from rayscan.errors import ConfigError, RayscanError
-from rayscan.learn.surrogates.stack import Stack, bounded
+from rayscan.learn.surrogates.stack import TINY, Stack, bounded, logit_of
 from rayscan.problem.target import Target
 from rayscan.store import RunDirectory
 from rayscan.store.arrays import column
@@ -19,8 +20,6 @@ from rayscan.store.reader import read_table
 Array = NDArray[np.float64]
 CHUNK = 50_000
 """Places that are judged at a time."""
-TINY = 1e-12
-"""Least difference of a probability from 0 and 1."""
 
 
 class Surrogate:
@@ -77,7 +76,18 @@ class Surrogate:
             msg = f"{run.path}: the surrogates had learned nothing yet when the run was saved"
             raise ConfigError(msg)
         self.d = run.schema.d
-        self._promises = _promises(run)
+        self._run = run
+
+    @cached_property
+    def _promises(self) -> Stack:
+        """What was promised of the latest points, and what that was worth."""
+        rows = read_table(self._run.path, ["score", "valid"])
+        score, valid = column(rows, "score"), column(rows, "valid").astype(bool)
+        promised = np.isfinite(score)
+        stack = Stack(1)
+        stack.learn(bounded(logit_of(np.log(np.maximum(score[promised], TINY))))[:, None], valid[promised])
+        stack.weigh()
+        return stack
 
     @classmethod
     def of(cls, run: RunDirectory) -> Surrogate | None:
@@ -90,7 +100,7 @@ class Surrogate:
 
     def log_probability(self, u: ArrayLike) -> Array:
         """Return the logarithm of `probability`, which does not underflow."""
-        return np.asarray(log_expit(self._promises.logit(_logit(self.log_promise(u))[:, None])))
+        return np.asarray(log_expit(self._promises.logit(logit_of(self.log_promise(u))[:, None])))
 
     def log_promise(self, u: ArrayLike) -> Array:
         """Return the logarithm of the probability as the surrogates have it, not calibrated."""
@@ -110,22 +120,6 @@ class Surrogate:
             If the places do not have `d` coordinates.
         """
         return np.asarray(np.exp(self.log_probability(u)))
-
-
-def _promises(run: RunDirectory) -> Stack:
-    """Return what was promised of the latest points, and what that was worth."""
-    rows = read_table(run.path, ["score", "valid"])
-    score, valid = column(rows, "score"), column(rows, "valid").astype(bool)
-    promised = np.isfinite(score)
-    stack = Stack(1)
-    stack.learn(bounded(_logit(np.log(np.maximum(score[promised], TINY))))[:, None], valid[promised])
-    stack.weigh()
-    return stack
-
-
-def _logit(log_p: Array) -> Array:
-    """Return logits of probabilities, given their logarithms."""
-    return np.asarray(log_p - np.log(-np.expm1(np.minimum(log_p, -TINY))))
 
 
 def _learned(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:

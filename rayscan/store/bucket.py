@@ -125,7 +125,7 @@ class Bucket:
 def _open(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         system, path = fs.FileSystem.from_uri(uri)
-    except (pa.ArrowException, OSError, NotImplementedError) as error:
+    except (pa.ArrowException, OSError) as error:
         found = _by_fsspec(uri)
         if found is None:
             msg = f"{uri}: no file system for it: {error}; expected s3://, gs://, abfs:// or one that fsspec knows"

@@ -12,7 +12,7 @@ from scipy.special import log_expit
 from rayscan.learn.data import Array
 from rayscan.learn.surrogates.contest import NARROWEST, POINTS, Contest
 from rayscan.learn.surrogates.nearby import NEIGHBOURS, Nearby
-from rayscan.learn.surrogates.stack import Stack, bounded
+from rayscan.learn.surrogates.stack import Stack, bounded, logit_of
 
 if TYPE_CHECKING:
     from rayscan.learn.surrogates.replay import Replay
@@ -85,7 +85,7 @@ class SecondLook:
             self.ladder.log_probability(torch.from_numpy(quantities), self.contest.width, goal=True).numpy(),
             self.ladder.log_probability(torch.from_numpy(mended), width, goal=True).numpy(),
         ]
-        return bounded(_logit(np.stack(said, axis=1) + log_expit(logit)[:, None]))
+        return bounded(logit_of(np.stack(said, axis=1) + log_expit(logit)[:, None]))
 
     def _expected(self, quantities: Array) -> Array:
         """Return the scaled observables ``(n, outputs)`` that the driver expects.
@@ -120,9 +120,3 @@ class SecondLook:
             self._left = Nearby(self.contest.features, u, values, weights, float(left["noise"]))
         else:
             self._left = None
-
-
-def _logit(log_p: Array) -> Array:
-    """Return logits of probabilities, given their logarithms."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(log_p - np.log(-np.expm1(np.minimum(log_p, 0.0))))

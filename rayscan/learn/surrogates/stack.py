@@ -12,6 +12,8 @@ from rayscan.learn.data import Array
 
 SUREST = 8.0
 """Logit at which all certainty is the same."""
+TINY = 1e-12
+"""Least difference of a probability from 0 and 1."""
 RECENT = 1500
 """Points whose labels opinions are judged by."""
 TRUST, DOUBT = 15.0, 0.5
@@ -79,6 +81,11 @@ class Stack:
         self.weight, self.offset = np.array(state["weight"], dtype=np.float64), float(state["offset"])
         said, valid = state["record"]
         self._said, self._valid = np.array(said, dtype=np.float64), np.array(valid, dtype=np.bool_)
+
+
+def logit_of(log_p: Array) -> Array:
+    """Return finite logits of probabilities, given their logarithms."""
+    return np.asarray(log_p - np.log(-np.expm1(np.minimum(log_p, -TINY))))
 
 
 def bounded(logit: Array) -> Array:
